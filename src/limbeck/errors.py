@@ -1,0 +1,92 @@
+"""Every error that Limbeck raises on purpose.
+
+    LimbeckError                 exit code 1; the message is one sentence for a person
+    ├── UsageError               exit code 2: the command line itself is wrong
+    ├── ConfigError              a task file, `limbeck.toml` or setting is wrong
+    ├── MissingExtraError        an optional part is not installed; names the command that installs it
+    ├── DataError                rows, files or datasets that cannot be used as they are
+    │   ├── ImportFileError      a file to import; carries the path and the line
+    │   └── DatasetError         a curated dataset is absent, empty, damaged or of another task
+    ├── StoreError               the trace store cannot be read or written
+    ├── TeacherError             the teacher could not be asked, or said no
+    ├── StudentError             a student folder is absent, damaged or not of this task
+    ├── TrainingError            a training run was refused or diverged
+    │   └── PreflightError       refused before the first step (fail closed)
+    └── Interrupted              stopped by the user; exit code 130; what was done is kept
+
+Messages say what was got (`!r`), what was wanted, and what to try.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class LimbeckError(Exception):
+    """The root of the tree; `str(error)` is one sentence meant for a person."""
+
+    exit_code = 1
+
+
+class UsageError(LimbeckError):
+    exit_code = 2
+
+
+class ConfigError(LimbeckError):
+    pass
+
+
+class MissingExtraError(LimbeckError):
+    """An optional part of Limbeck is needed and not installed."""
+
+    def __init__(self, module: str, extra: str) -> None:
+        super().__init__(
+            f"this needs the module {module!r}, which is not installed; "
+            f"install it with: pip install 'limbeck[{extra}]'"
+        )
+
+
+class DataError(LimbeckError):
+    pass
+
+
+class ImportFileError(DataError):
+    """A file that cannot be imported; `line` counts from 1 and is None for the file as a whole."""
+
+    def __init__(self, path: Path, message: str, line: int | None = None) -> None:
+        place = f"{path}, line {line:,}" if line is not None else str(path)
+        super().__init__(f"{place}: {message}")
+        self.path = path
+        self.line = line
+
+
+class DatasetError(DataError):
+    pass
+
+
+class StoreError(LimbeckError):
+    pass
+
+
+class TeacherError(LimbeckError):
+    """The teacher refused or could not be reached; `status` is its HTTP status, if it gave one."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class StudentError(LimbeckError):
+    pass
+
+
+class TrainingError(LimbeckError):
+    pass
+
+
+class PreflightError(TrainingError):
+    pass
+
+
+class Interrupted(LimbeckError):
+    exit_code = 130

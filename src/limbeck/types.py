@@ -1,0 +1,348 @@
+"""The nouns of Limbeck: frozen, JSON-ready, without behaviour beyond naming themselves.
+
+Whatever crosses a disk, a socket or the command line is one of these. Identity is content: the name
+of a thing is the SHA-256 of its canonical JSON, so that it can be re-derived and checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SCHEMA = 1
+"""Version of the noun layout; part of what is hashed."""
+
+
+class Noun(BaseModel):
+    """A frozen value; an unknown key is an error, never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text, byte for byte."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def content_hash(value: Any) -> str:
+    """`sha256:` and the hex digest of the canonical JSON of `value`."""
+    digest = hashlib.sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()
+    return f"sha256:{digest}"
+
+
+# ---- the task -----------------------------------------------------------------------------------
+
+AnswerKind = Literal["choice", "number", "text"]
+
+
+class AnswerForm(Noun):
+    """What an answer of a task looks like.
+
+    `choices` are the labels of a `choice` task. A task whose choices differ from call to call
+    leaves them empty and gives them with each trace. `tolerance` is absolute, for `number`.
+    """
+
+    kind: AnswerKind
+    choices: tuple[str, ...] = ()
+    tolerance: Annotated[float, Field(ge=0)] = 0.0
+
+    @model_validator(mode="after")
+    def _choices_belong_to_choice(self) -> AnswerForm:
+        if self.choices and self.kind != "choice":
+            raise ValueError(f"choices are given, but kind is {self.kind!r}; wanted kind = 'choice'")
+        if len(set(self.choices)) != len(self.choices):
+            raise ValueError(f"choices repeat: {list(self.choices)!r}; wanted each once")
+        return self
+
+
+class ReplyForm(Noun):
+    """How a teacher's reply text divides into rationale and answer.
+
+    `answer_markers` are tried in order, without regard to case; the answer is what follows the
+    first place where one of them stands, up to a line end or sentence end. A reply whose rationale
+    came in a thinking block needs no marker: the whole text is then the answer.
+    """
+
+    answer_markers: tuple[str, ...] = ("Answer:",)
+    answer_end: tuple[str, ...] = ("\n",)
+    equation: bool = False
+    """The answer is an arithmetic expression; its value is the answer."""
+
+
+class Price(Noun):
+    """USD for a million tokens."""
+
+    input: Annotated[float, Field(ge=0)] = 0.0
+    output: Annotated[float, Field(ge=0)] = 0.0
+
+
+class TeacherSpec(Noun):
+    """Which remote model is paid for the task today."""
+
+    model: str = ""
+    price: Price = Price()
+
+
+class ImportMap(Noun):
+    """Which key of a row feeds which field of a trace; dots and indexes walk in (`teacher.0.raw`).
+
+    `input` may be a template with `{key}` places. `None` means: the rows have no such thing.
+    """
+
+    input: str = "{input}"
+    reply: str | None = None
+    rationale: str | None = None
+    answer: str | None = None
+    truth: str | None = None
+    choices: str | None = None
+    id: str | None = None
+    group: str | None = None
+    generator: str | None = None
+    licence: str | None = None
+    choice_join: str = ", "
+
+
+class SplitPlan(Noun):
+    """Shares of the distinct inputs by split; they are normalized, so any positive scale will do."""
+
+    train: Annotated[float, Field(ge=0)] = 0.7
+    validation: Annotated[float, Field(ge=0)] = 0.1
+    calibration: Annotated[float, Field(ge=0)] = 0.1
+    test: Annotated[float, Field(ge=0)] = 0.1
+
+    @model_validator(mode="after")
+    def _something_to_train_on(self) -> SplitPlan:
+        if self.train <= 0:
+            raise ValueError(f"split share of train is {self.train!r}; wanted more than 0")
+        return self
+
+
+class Task(Noun):
+    """A narrow job that a teacher is paid for, as its TOML file in `tasks/` says.
+
+    `instruction` is the constant part of every call (the skeleton); the student learns it instead
+    of reading it.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+    instruction: str = ""
+    answer: AnswerForm
+    reply: ReplyForm = ReplyForm()
+    stakes: Literal["low", "high"] = "low"
+    mode: Literal["record", "shadow", "cascade", "off"] = "record"
+    teacher: TeacherSpec = TeacherSpec()
+    rows: ImportMap = ImportMap()
+    splits: SplitPlan = SplitPlan()
+    checks: dict[str, dict[str, Any]] = {}
+    """Settings of curation checks by the check's name; `{enabled = false}` switches one off."""
+
+    @cached_property
+    def skeleton(self) -> str:
+        """The content hash of what stays the same in the calls of the task."""
+        return content_hash({"instruction": self.instruction})
+
+
+# ---- the trace ----------------------------------------------------------------------------------
+
+Origin = Literal["native", "elicited", "post_hoc", "human", "self", "rationalized"]
+Status = Literal["ok", "cut_off", "refused", "error"]
+
+
+class Rationale(Noun):
+    """Why, in the words of whoever wrote it: evidence, never proof."""
+
+    text: str
+    origin: Origin = "elicited"
+
+
+class Usage(Noun):
+    """Tokens as the provider counted them; `input` includes cached tokens."""
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+
+
+class Provenance(Noun):
+    """Where a trace came from; what disclosure needs later."""
+
+    source: Literal["gateway", "import", "sdk", "student"]
+    generator: str = "unknown"
+    simulated: bool = False
+    skeleton: str | None = None
+    request_id: str | None = None
+    correlation: str | None = None
+    file: str | None = None
+    row: str | None = None
+    licence: str | None = None
+
+
+class Trace(Noun):
+    """One call, frozen, named by the hash of its content.
+
+    `raw` is the reply text as it came and `thinking` its thinking block; where `raw` stands,
+    `rationale` and `answer` are derived from it (and are therefore not part of the identity): a
+    corrected task file re-reads them without a second import.
+    """
+
+    task: str | None
+    input: str
+    choices: tuple[str, ...] = ()
+    raw: str | None = None
+    thinking: str | None = None
+    rationale: Rationale | None = None
+    answer: str | None = None
+    status: Status = "ok"
+    stop_reason: str | None = None
+    group: str | None = None
+    split: Literal["train", "validation", "calibration", "test", "shifted"] | None = None
+    provenance: Provenance
+    usage: Usage = Usage()
+    cost_usd: float | None = None
+    latency_s: float | None = None
+    created_at: datetime | None = None
+
+    @cached_property
+    def id(self) -> str:
+        content = self.model_dump(mode="json")
+        if self.raw is not None:
+            content["rationale"] = content["answer"] = None
+        return content_hash({"schema": SCHEMA, "trace": content})
+
+
+OutcomeSource = Literal["gold", "human", "verifier", "downstream", "teacher_agreement"]
+
+TRUST: dict[str, int] = {
+    "gold": 4,
+    "human": 3,
+    "verifier": 2,
+    "downstream": 1,
+    "teacher_agreement": 0,
+}
+"""The most trusted source of an outcome wins. A person is believed over a program, a program that
+checks the answer over an event further down that may have other causes, and agreement with the
+teacher comes last because it repeats what is to be checked."""
+
+
+class Outcome(Noun):
+    """What turned out to be true of a trace: the right answer, or only whether its answer was right."""
+
+    trace_id: str
+    value: str | None = None
+    correct: bool | None = None
+    source: OutcomeSource
+    at: datetime | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Outcome:
+        if self.value is None and self.correct is None:
+            raise ValueError("outcome has neither `value` nor `correct`; wanted at least one")
+        return self
+
+
+class Verdict(Noun):
+    """What a verifier says of one answer: `score` is 1.0 for right, 0.0 for wrong."""
+
+    score: Annotated[float, Field(ge=0, le=1)]
+    reason: str
+
+
+# ---- the dataset --------------------------------------------------------------------------------
+
+
+class Example(Noun):
+    """One row of a curated dataset: what a recipe sees and what a verifier needs.
+
+    `rationale` is None where the trace had none worth keeping. `truth` is the trusted answer;
+    `truth_source` says who said so.
+    """
+
+    trace_id: str
+    input: str
+    choices: tuple[str, ...] = ()
+    rationale: str | None = None
+    answer: str
+    truth: str
+    truth_source: OutcomeSource = "gold"
+    group: str | None = None
+    weight: float = 1.0
+
+
+# ---- targets ------------------------------------------------------------------------------------
+
+Role = Literal["control", "rationale", "answer", "question"]
+
+
+class Part(Noun):
+    """A piece of what the student writes. `weight` scales its loss; 0 is read but not learned.
+
+    A `control` part is the name of a control token (`think`, `answer`, ...), not text.
+    """
+
+    text: str
+    role: Role
+    weight: float = 1.0
+
+
+class Branch(Noun):
+    """One continuation of a prompt. The end-of-text token follows the last part, with its weight."""
+
+    parts: tuple[Part, ...]
+
+
+class Tree(Noun):
+    """Everything that the student learns about one input: a prompt and its weighted branches."""
+
+    prompt: str
+    branches: tuple[Branch, ...]
+    weight: float = 1.0
+
+
+class Ask(Noun):
+    """How a student of a recipe is asked, and what its reply means.
+
+    `control` is the control token put after the input; the student then writes. `order` says where
+    the answer stands. `causal` is False where the rationale cannot have caused the answer: such a
+    rationale is labelled "post-hoc by construction".
+    """
+
+    control: str
+    order: Literal["answer", "rationale_answer", "answer_rationale"]
+    causal: bool
+
+
+# ---- the policy ---------------------------------------------------------------------------------
+
+
+class Policy(Noun):
+    """The fitted rule for who answers. `threshold` is None where no threshold passed."""
+
+    task: str
+    student: str
+    skeleton: str
+    max_risk: float
+    confidence: float
+    signals: tuple[str, ...]
+    center: tuple[float, ...]
+    scale: tuple[float, ...]
+    weights: tuple[float, ...]
+    bias: float
+    threshold: float | None
+    truth_source: OutcomeSource
+    n_fit: int
+    n_bound: int
+    n_accepted: int
+    n_errors: int
+    p_value: float | None
+    calibration_hash: str
+
+    @cached_property
+    def id(self) -> str:
+        return content_hash(self.model_dump(mode="json"))
