@@ -1,0 +1,63 @@
+"""Is every row still what its name says?"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from limbeck.store import schema
+from limbeck.store.rows import outcome_row, read_outcome, read_trace, trace_row
+
+
+def find_damage(connection: sa.Connection) -> Iterator[str]:
+    """One sentence for each row whose id, hash or columns do not follow from its content."""
+    if connection.dialect.name == "sqlite":
+        for line in connection.exec_driver_sql("PRAGMA integrity_check").scalars():
+            if line != "ok":
+                yield f"the database file is damaged: {line}"
+    yield from _traces(connection)
+    yield from _outcomes(connection)
+    yield from _blobs(connection)
+
+
+def _traces(connection: sa.Connection) -> Iterator[str]:
+    query = sa.select(schema.traces).order_by(schema.traces.c.id)
+    for row in connection.execute(query.execution_options(yield_per=500)).mappings():
+        try:
+            trace = read_trace(row["content"])
+        except ValueError:
+            yield f"trace {row['id']!r}: its content is not a trace"
+            continue
+        wanted = trace_row(trace, row["recorded_at"])
+        wrong = [name for name in wanted if wanted[name] != row[name]]
+        if "id" in wrong:
+            yield f"trace {row['id']!r}: its content has the id {trace.id!r}"
+        elif wrong:
+            yield f"trace {row['id']!r}: the columns {wrong!r} differ from its content"
+
+
+def _outcomes(connection: sa.Connection) -> Iterator[str]:
+    known = sa.exists().where(schema.traces.c.id == schema.outcomes.c.trace_id)
+    query = sa.select(schema.outcomes, known.label("known")).order_by(schema.outcomes.c.position)
+    for row in connection.execute(query.execution_options(yield_per=500)).mappings():
+        try:
+            outcome = read_outcome(row["content"])
+        except ValueError:
+            yield f"outcome {row['position']}: its content is not an outcome"
+            continue
+        wanted = outcome_row(outcome, row["recorded_at"])
+        wrong = [name for name in wanted if wanted[name] != row[name]]
+        if wrong:
+            yield f"outcome {row['position']}: the columns {wrong!r} differ from its content"
+        if not row["known"]:
+            yield f"outcome {row['position']}: its trace {row['trace_id']!r} is not in the store"
+
+
+def _blobs(connection: sa.Connection) -> Iterator[str]:
+    query = sa.select(schema.blobs).order_by(schema.blobs.c.hash)
+    for row in connection.execute(query.execution_options(yield_per=10)).mappings():
+        name = f"sha256:{hashlib.sha256(row['data']).hexdigest()}"
+        if name != row["hash"]:
+            yield f"blob {row['hash']!r}: its data has the hash {name!r}"

@@ -1,0 +1,87 @@
+"""A database connection with the promises that the store makes: durable and waiting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from limbeck.errors import StoreError
+
+BUSY_MS = 30_000
+"""How long, in milliseconds, a writer waits for another process before it gives up."""
+
+
+def open_engine(place: str | Path) -> sa.Engine:
+    """An engine for a file path, an `sqlite:///` URL or a `postgresql://` URL.
+
+    Raises StoreError for a URL that cannot be used, and for a driver that is not installed.
+    """
+    url = _url(place)
+    if url.get_backend_name() == "sqlite":
+        engine = sa.create_engine(url, connect_args={"timeout": BUSY_MS / 1000})
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    try:
+        return sa.create_engine(url, pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise StoreError(
+            f"the store {url.render_as_string()} needs the module {error.name!r}, which is not "
+            f"installed; install it with: pip install 'psycopg[binary]'"
+        ) from None
+
+
+def _url(place: str | Path) -> sa.URL:
+    text = str(place)
+    if "://" not in text:
+        return _file_url(Path(text))
+    try:
+        url = sa.make_url(text)
+        backend = url.get_backend_name()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        # The text may hold a password, so it is not repeated.
+        raise StoreError(
+            "the store's URL cannot be read; wanted a file path or postgresql://USER@HOST/DATABASE"
+        ) from None
+    if backend == "postgresql":
+        return url.set(drivername="postgresql+psycopg") if url.drivername == backend else url
+    if backend == "sqlite" and url.database and url.database != ":memory:":
+        return _file_url(Path(url.database))
+    raise StoreError(
+        f"the store's URL is {url.render_as_string()!r}; wanted a file path, "
+        f"sqlite:///PATH or postgresql://USER@HOST/DATABASE"
+    )
+
+
+def _file_url(path: Path) -> sa.URL:
+    path = path.expanduser().absolute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot make the folder of the store {path}: {error.strerror}; name another place"
+        ) from None
+    return sa.URL.create("sqlite", database=str(path))
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # The driver's own transaction handling would begin too late; `_begin_sqlite` does it instead.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        cursor.execute("PRAGMA journal_mode = WAL")
+    # FULL: a commit is on disk before it returns, so that it survives a power cut.
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A transaction that reads first and writes later fails at once when another writer came
+    # between; taking the write lock at the start waits for it instead.
+    writing = connection.get_execution_options().get("limbeck_writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

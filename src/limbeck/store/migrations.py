@@ -1,0 +1,102 @@
+"""An append-only list of named steps from an empty database to the tables of `schema`.
+
+A step that has been released never changes: it spells its tables out again instead of borrowing
+today's, because today's will move on. To change the tables, append a function to `STEPS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from limbeck.errors import StoreError
+from limbeck.store import schema
+
+
+def traces_outcomes_blobs(connection: sa.Connection) -> None:
+    tables = sa.MetaData()
+    sa.Table(
+        "traces",
+        tables,
+        sa.Column("id", sa.String(80), primary_key=True),
+        sa.Column("task", sa.String(64)),
+        sa.Column("source", sa.String(16), nullable=False),
+        sa.Column("status", sa.String(16), nullable=False),
+        sa.Column("split", sa.String(16)),
+        sa.Column("generator", sa.Text, nullable=False),
+        sa.Column("simulated", sa.Boolean, nullable=False),
+        sa.Column("skeleton", sa.String(80)),
+        sa.Column("request_id", sa.Text),
+        sa.Column("correlation", sa.Text),
+        sa.Column("content", sa.Text, nullable=False),
+        sa.Column("recorded_at", sa.String(40), nullable=False),
+        sa.Index("traces_by_task", "task", "id"),
+        sa.Index("traces_by_request", "request_id"),
+        sa.Index("traces_by_correlation", "correlation"),
+    )
+    sa.Table(
+        "outcomes",
+        tables,
+        sa.Column("position", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("hash", sa.String(80), nullable=False, unique=True),
+        sa.Column("trace_id", sa.String(80), sa.ForeignKey("traces.id"), nullable=False),
+        sa.Column("content", sa.Text, nullable=False),
+        sa.Column("recorded_at", sa.String(40), nullable=False),
+        sa.Index("outcomes_by_trace", "trace_id"),
+        sqlite_autoincrement=True,
+    )
+    sa.Table(
+        "blobs",
+        tables,
+        sa.Column("hash", sa.String(80), primary_key=True),
+        sa.Column("data", sa.LargeBinary, nullable=False),
+    )
+    tables.create_all(connection)
+
+
+STEPS: tuple[tuple[str, Callable[[sa.Connection], None]], ...] = (
+    ("001_traces_outcomes_blobs", traces_outcomes_blobs),
+)
+
+
+def is_current(connection: sa.Connection, place: str) -> bool:
+    """Whether every step has been applied.
+
+    Raises StoreError where the store was written by a newer version.
+    """
+    if not sa.inspect(connection).has_table(schema.migrations.name):
+        return False
+    return len(_applied(connection, place)) == len(STEPS)
+
+
+def migrate(connection: sa.Connection, place: str) -> None:
+    """Bring the database to today's tables, inside the caller's transaction.
+
+    Raises StoreError where the store was written by a newer version.
+    """
+    if connection.dialect.name == "postgresql":
+        # Two gateways that start at once would both see an empty database.
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(73421905)"))
+    schema.migrations.create(connection, checkfirst=True)
+    done = _applied(connection, place)
+    for name, step in STEPS:
+        if name in done:
+            continue
+        step(connection)
+        connection.execute(
+            sa.insert(schema.migrations).values(name=name, applied_at=datetime.now(UTC).isoformat())
+        )
+
+
+def _applied(connection: sa.Connection, place: str) -> set[str]:
+    done = set(connection.execute(sa.select(schema.migrations.c.name)).scalars())
+    unknown = sorted(done - {name for name, _ in STEPS})
+    if unknown:
+        raise StoreError(
+            f"the store {place} was written by a newer version of Limbeck (it has the migration "
+            f"{unknown[-1]!r}, which this version does not know); upgrade with: "
+            f"pip install --upgrade limbeck"
+        )
+    return done

@@ -1,0 +1,69 @@
+"""The tables as they are today. How a store of any earlier version gets there is in `migrations`.
+
+`content` is the canonical JSON of the noun and the only source of truth; the other columns repeat
+what is worth finding a row by. Times are UTC in ISO 8601, so that text order is time order on every
+database.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+migrations = Table(
+    "migrations",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("applied_at", String(40), nullable=False),
+)
+
+traces = Table(
+    "traces",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("task", String(64)),
+    Column("source", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("split", String(16)),
+    Column("generator", Text, nullable=False),
+    Column("simulated", Boolean, nullable=False),
+    Column("skeleton", String(80)),
+    Column("request_id", Text),
+    Column("correlation", Text),
+    Column("content", Text, nullable=False),
+    Column("recorded_at", String(40), nullable=False),
+    Index("traces_by_task", "task", "id"),
+    Index("traces_by_request", "request_id"),
+    Index("traces_by_correlation", "correlation"),
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("hash", String(80), nullable=False, unique=True),
+    Column("trace_id", String(80), ForeignKey("traces.id"), nullable=False),
+    Column("content", Text, nullable=False),
+    Column("recorded_at", String(40), nullable=False),
+    Index("outcomes_by_trace", "trace_id"),
+    sqlite_autoincrement=True,
+)
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("hash", String(80), primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
