@@ -74,6 +74,8 @@ class ReplyForm(Noun):
     answer_end: tuple[str, ...] = ("\n",)
     equation: bool = False
     """The answer is an arithmetic expression; its value is the answer."""
+    stop: tuple[str, ...] = ()
+    """The stop sequences that the call should have had: nothing from the first one on is read."""
 
 
 class Price(Noun):
