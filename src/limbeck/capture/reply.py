@@ -1,0 +1,154 @@
+"""What a teacher wrote, divided into rationale, answer and what should not be there.
+
+Completions run on: after the answer stands an invented next question, often a copy of another row.
+Only what comes before the first answer's end is ever used.
+"""
+
+from __future__ import annotations
+
+import re
+
+from limbeck.types import Noun, Rationale, Task, Trace
+from limbeck.verify.arithmetic import evaluate
+from limbeck.verify.choice import LETTERED, starting_choice
+from limbeck.verify.number import plain_decimal
+from limbeck.verify.table import normalize
+
+_THINK = re.compile(r"^\s*<think>(.*?)(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.!?]+[\"'”’)\]*_]*(?=\s|$)")
+_ABBREVIATED = re.compile(
+    r"(?:(?<![A-Za-z])[A-Za-z]|\b(?:mr|mrs|ms|dr|st|vs|etc|no|approx|inc|jr|sr))\.$", re.IGNORECASE
+)
+_NOTHING = " \t\r\n.,;:!?\"'`*_”’)]"
+
+
+class Reading(Noun):
+    """A reply, divided.
+
+    `answer` has the form of the task's answers where it can be brought into it, and stands as it
+    was written where it cannot. `rest` is what follows the answer; `ran_on` says that it holds any
+    words. `marker` is the marker as it stood in the reply.
+    """
+
+    rationale: Rationale | None
+    answer: str | None
+    rest: str
+    ran_on: bool
+    marker: str | None
+
+
+def read_reply(
+    task: Task, text: str, thinking: str | None = None, choices: tuple[str, ...] = ()
+) -> Reading:
+    """Divide `text` at the first answer marker, and the answer from what follows it.
+
+    The answer ends at the first of `answer_end`; that of a choice or number also at the end of its
+    sentence. `thinking` is the reply's thinking block; one inside the text (`<think>`) counts too.
+    Without a marker the whole text is the answer if there was a thinking block, if the task has no
+    markers, or if it has the form of a choice or number; else it is a rationale without answer.
+    """
+    inside = _THINK.match(text)
+    if inside:
+        text = text[inside.end() :]
+        thinking = thinking or inside[1]
+    native = thinking if thinking and thinking.strip() else None
+    text, stopped = _before_stop(text, task.reply.stop)
+    found = _first_marker(text, task.reply.answer_markers)
+    if found is None:
+        rationale, answer, rest = _unmarked(task, text, native, choices)
+    else:
+        before, after = text[: found.start()], text[found.end() :]
+        end = _answer_end(task, after, choices or task.answer.choices)
+        answer = _formed(task, after[:end], choices)
+        rationale, rest = before.strip(), after[end:]
+    rest += stopped
+    return Reading(
+        rationale=_rationale(native, rationale),
+        answer=answer,
+        rest=rest,
+        ran_on=bool(rest.strip(_NOTHING)),
+        marker=found[0] if found else None,
+    )
+
+
+def reread(task: Task, trace: Trace) -> Trace:
+    """The same trace with rationale and answer as today's task file reads them from `raw`.
+
+    A trace without `raw` is returned as it is. The id does not change.
+    """
+    if trace.raw is None:
+        return trace
+    reading = read_reply(task, trace.raw, trace.thinking, trace.choices)
+    return trace.model_copy(update={"rationale": reading.rationale, "answer": reading.answer})
+
+
+def _before_stop(text: str, stops: tuple[str, ...]) -> tuple[str, str]:
+    # Without this, a reply that lost its own answer would be given that of the invented question.
+    end = min((at for at in map(text.find, filter(None, stops)) if at >= 0), default=len(text))
+    return text[:end], text[end:]
+
+
+def _first_marker(text: str, markers: tuple[str, ...]) -> re.Match[str] | None:
+    # Of two markers that start at one place the longer one is meant: "answer" and "answer is".
+    longest_first = sorted(filter(None, markers), key=len, reverse=True)
+    if not longest_first:
+        return None
+    return re.search("|".join(map(re.escape, longest_first)), text, re.IGNORECASE)
+
+
+def _unmarked(
+    task: Task, text: str, native: str | None, choices: tuple[str, ...]
+) -> tuple[str, str | None, str]:
+    if native is not None or not task.reply.answer_markers:
+        return "", _formed(task, text, choices), ""
+    # Any text would be an answer of a text task, so that a lost marker could never be seen.
+    if task.answer.kind != "text" and (choices or task.answer.choices or not _is_choice(task)):
+        answer = normalize(task, text, choices)
+        if answer is not None:
+            return "", answer, ""
+    return text.strip(), None, ""
+
+
+def _is_choice(task: Task) -> bool:
+    return task.answer.kind == "choice"
+
+
+def _answer_end(task: Task, after: str, choices: tuple[str, ...]) -> int:
+    """Where, in the text after the marker, the answer is over."""
+    start = len(after) - len(after.lstrip(" \t\r\n*:_"))
+    held = start
+    if _is_choice(task):
+        # A full stop inside a label ("U.S. army") does not end it.
+        lettered = LETTERED.match(after[start:])
+        held = start + (lettered.end() if lettered else 0)
+        held += starting_choice(after[held:], choices)
+    ends = [after.find(end, held) for end in task.reply.answer_end if end]
+    if task.answer.kind != "text":
+        ends.append(_sentence_end(after, held))
+    return min((end for end in ends if end >= 0), default=len(after))
+
+
+def _sentence_end(text: str, start: int) -> int:
+    for found in _SENTENCE_END.finditer(text, start):
+        upto = text[: found.start() + 1]
+        goes_on = re.match(r"[ \t]+\S", text[found.end() :])
+        if not (found[0] == "." and goes_on and _ABBREVIATED.search(upto)):
+            return found.end()
+    return -1
+
+
+def _formed(task: Task, written: str, choices: tuple[str, ...]) -> str | None:
+    written = written.strip().lstrip("*:_ ").strip()
+    if not written:
+        return None
+    if task.reply.equation:
+        value = evaluate(written)
+        if value is not None:
+            return plain_decimal(value)
+    return normalize(task, written, choices) or written
+
+
+def _rationale(native: str | None, written: str) -> Rationale | None:
+    if native is not None:
+        return Rationale(text=native.strip(), origin="native")
+    return Rationale(text=written) if written else None

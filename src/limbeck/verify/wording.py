@@ -1,0 +1,52 @@
+"""What in a wording does not change the meaning: case, spaces, quotes, punctuation, articles."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_AROUND = " \t\r\n\"'`*_“”‘’«»"
+_ARTICLE = re.compile(r"^(?:an?|the)\s+(?=\S)", re.IGNORECASE)
+_SPACES = re.compile(r"\s+")
+
+
+def trim(text: str) -> str:
+    """Without the spaces, quotes, emphasis and sentence punctuation around it.
+
+    The full stop of an abbreviation (`U.S.`) stays.
+    """
+    before = None
+    while text != before:
+        before = text
+        text = text.strip(_AROUND).rstrip(",;:!?")
+        if text.endswith(".") and not re.search(r"(?:^|\.|\s)[A-Za-z]\.$", text):
+            text = text[:-1]
+        for opening, closing in ("()", "[]", "{}"):
+            inner = text[1:-1]
+            if text.startswith(opening) and text.endswith(closing) and opening not in inner:
+                text = inner
+    return text
+
+
+def fold(text: str) -> str:
+    """The same for two texts that differ in nothing that matters."""
+    folded = _SPACES.sub(" ", trim(unicodedata.normalize("NFKC", text)).casefold())
+    return _ARTICLE.sub("", folded.rstrip("."))
+
+
+def stem(text: str) -> str:
+    """A rough common form of inflected English words: `accidents happen` and `accident happens`."""
+    words = re.findall(r"[^\W_]+", re.sub(r"['’]s?\b", "", fold(text)))
+    return " ".join(_stem_word(word) for word in words)
+
+
+def _stem_word(word: str) -> str:
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "i"
+    for ending in ("ing", "ed", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+            word = word[: -len(ending)]
+            break
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls":
+        word = word[:-1]
+    return re.sub(r"(?:e|y)$", "", word) if len(word) > 3 else word
