@@ -1,0 +1,393 @@
+"""Refunds: a return request, decided by a written policy whose thresholds add up from facts.
+
+The order line holds item, kind, price, days and membership. Whether the item was opened, whether it
+came damaged and what the customer wants stand only in the message, in many wordings. Sums and
+comparisons are written out, so that each step can be checked by itself.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from limbeck.capture.sandbox.clauses import (
+    CHATTER,
+    CLAUSES,
+    DISTRACTORS,
+    HELD_OUT_ITEMS,
+    ITEMS,
+    SEPARATORS,
+)
+from limbeck.capture.sandbox.tasks import Item, SandboxTask, Slip
+from limbeck.capture.sandbox.wording import Wording, pick, read
+from limbeck.errors import ConfigError, DataError
+from limbeck.types import AnswerForm
+
+LABELS = ("full_refund", "partial_refund", "store_credit", "exchange", "deny")
+
+WINDOW, MEMBER_DAYS, DAMAGED_DAYS, OPENED_ELECTRONICS_DAYS = 30, 15, 10, -10
+GRACE = 14
+LIMIT, MEMBER_LIMIT, DAMAGED_LIMIT = 100, 50, 30
+
+INSTRUCTION = f"""\
+You decide return requests of a shop. What the customer does not mention is not so.
+1. The return window is {WINDOW} days, {MEMBER_DAYS} more for members, {DAMAGED_DAYS} more if the \
+item came damaged, and {-OPENED_ELECTRONICS_DAYS} fewer for electronics that were opened.
+2. Delivered longer ago than the window: store_credit if late by at most {GRACE} days, else deny.
+3. In time, and the customer wants a new item: exchange if the price is at most {LIMIT}, plus \
+{MEMBER_LIMIT} for members, plus {DAMAGED_LIMIT} if it came damaged; if the price is higher, go on.
+4. In time otherwise: full_refund if the item came damaged or was not opened, else partial_refund.
+Work step by step, one step a line, with every sum written out. Then write "Answer: " and one of \
+{", ".join(LABELS)}."""
+
+
+@dataclass(frozen=True)
+class RefundKnobs:
+    """`near` is the share of orders within six days of their window; `silence` the share of
+    undamaged items about which the message says nothing; `chatter` the share of messages with a
+    sentence that decides nothing. Shares from 0 to 1; prices in whole euros, days since delivery.
+    """
+
+    near: float = 0.5
+    silence: float = 0.3
+    chatter: float = 0.4
+    max_price: int = 250
+    max_days: int = 75
+
+    def __post_init__(self) -> None:
+        for name in ("near", "silence", "chatter"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; wanted a share from 0 to 1")
+        if self.max_price < 200 or self.max_days < 70:
+            raise ConfigError(
+                f"max_price is {self.max_price!r} and max_days {self.max_days!r}; wanted at least "
+                "200 and 70, since below that some labels hardly occur"
+            )
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What decides a request. Price in euros, days since delivery."""
+
+    item: str
+    electronics: bool
+    kind: str
+    price: int
+    days: int
+    member: bool
+    opened: bool
+    damaged: bool
+    new: bool
+
+    @property
+    def window_terms(self) -> tuple[int, ...]:
+        return tuple(
+            days
+            for applies, days in (
+                (True, WINDOW),
+                (self.member, MEMBER_DAYS),
+                (self.damaged, DAMAGED_DAYS),
+                (self.opened and self.electronics, OPENED_ELECTRONICS_DAYS),
+            )
+            if applies
+        )
+
+    @property
+    def limit_terms(self) -> tuple[int, ...]:
+        member = (MEMBER_LIMIT,) if self.member else ()
+        return (LIMIT, *member, *((DAMAGED_LIMIT,) if self.damaged else ()))
+
+
+def work(
+    facts: Facts, off: Mapping[str, int] | None = None, misjudge: str | None = None
+) -> tuple[tuple[str, ...], str]:
+    """The chain and the label. `off` adds an error to a sum; `misjudge` inverts a comparison."""
+    off = off or {}
+
+    def fits(name: str, value: int, bound: int) -> bool:
+        return (value <= bound) != (name == misjudge)
+
+    def compare(name: str, value: int, bound: int, words: tuple[str, str]) -> str:
+        fit = fits(name, value, bound)
+        return f"{name} {value} {'<=' if fit else '>'} {bound}, {words[0] if fit else words[1]}."
+
+    def ends(label: str) -> tuple[tuple[str, ...], str]:
+        return (*steps, f"so {label}."), label
+
+    window = sum(facts.window_terms) + off.get("window", 0)
+    steps = [
+        f"member {_yes(facts.member)}, electronics {_yes(facts.electronics)}, "
+        f"opened {_yes(facts.opened)}, damaged {_yes(facts.damaged)}, "
+        f"wants {'new' if facts.new else 'money'}.",
+        _sum("window", facts.window_terms, window),
+        compare("days", facts.days, window, ("in time", "late")),
+    ]
+    if not fits("days", facts.days, window):
+        late = facts.days - window + off.get("late", 0)
+        steps.append(_sum("late", (facts.days, -window), late))
+        steps.append(compare("late", late, GRACE, ("a little", "too late")))
+        return ends("store_credit" if fits("late", late, GRACE) else "deny")
+    if facts.new:
+        limit = sum(facts.limit_terms) + off.get("limit", 0)
+        steps.append(_sum("limit", facts.limit_terms, limit))
+        steps.append(compare("price", facts.price, limit, ("fits", "too much")))
+        if fits("price", facts.price, limit):
+            return ends("exchange")
+    return ends("full_refund" if facts.damaged or not facts.opened else "partial_refund")
+
+
+def _sum(name: str, terms: tuple[int, ...], total: int) -> str:
+    if len(terms) == 1:
+        return f"{name} {total}."
+    written = "".join(f" {'-' if t < 0 else '+'} {abs(t)}" for t in terms[1:])
+    return f"{name} {terms[0]}{written} = {total}."
+
+
+def _yes(fact: bool) -> str:
+    return "yes" if fact else "no"
+
+
+# ---- writing ------------------------------------------------------------------------------------
+
+_ORDERS = (
+    ("opened", "damaged", "wants"),
+    ("damaged", "opened", "wants"),
+    ("wants", "damaged", "opened"),
+)
+_REORDERED = (("opened", "wants", "damaged"), ("damaged", "wants", "opened"))
+_PLAIN_ATTEMPTS = 10_000
+
+
+def write(rng: random.Random, knobs: RefundKnobs, shift: str | None) -> Item:
+    """One request; the label is drawn first, so that labels are balanced."""
+    facts, steps, label = _draw(rng, knobs, shift)
+    chosen = _choose_clauses(rng, facts, knobs, shift)
+    input_ = _compose(rng, facts, chosen, knobs, shift)
+    return _item(
+        input_, facts, {name: wording.id for name, wording in chosen.items()}, steps, label
+    )
+
+
+def _draw(
+    rng: random.Random, knobs: RefundKnobs, shift: str | None
+) -> tuple[Facts, tuple[str, ...], str]:
+    # A damaged item is never refunded in part, and "one more step" is about damaged items only.
+    labels = [x for x in LABELS if shift != "one-more-step" or x != "partial_refund"]
+    wanted = rng.choice(labels)
+    for _ in range(_PLAIN_ATTEMPTS):
+        facts = _draw_facts(rng, knobs, shift)
+        steps, label = work(facts)
+        # Training shows sums of at most three terms; four are kept for the shift.
+        if label == wanted and (len(facts.window_terms) == 4) is (shift == "one-more-step"):
+            return facts, steps, label
+    raise DataError(f"no order found with the label {wanted!r}; try other knobs than {knobs!r}")
+
+
+def _draw_facts(rng: random.Random, knobs: RefundKnobs, shift: str | None) -> Facts:
+    item, kind = rng.choice(HELD_OUT_ITEMS if shift == "unseen-entities" else ITEMS)
+    facts = Facts(
+        item=item,
+        kind=kind,
+        electronics=kind == "electronics",
+        price=rng.randint(5, knobs.max_price),
+        days=rng.randint(1, knobs.max_days),
+        member=rng.random() < 0.5,
+        opened=rng.random() < 0.5,
+        damaged=rng.random() < 0.5,
+        new=rng.random() < 0.5,
+    )
+    if rng.random() < knobs.near:
+        return replace(facts, days=sum(facts.window_terms) + rng.randint(-5, 6))
+    return facts
+
+
+def _choose_clauses(
+    rng: random.Random, facts: Facts, knobs: RefundKnobs, shift: str | None
+) -> dict[str, Wording]:
+    meanings = {
+        "opened": "opened" if facts.opened else "sealed",
+        "damaged": "damaged" if facts.damaged else "sound",
+        "wants": "new" if facts.new else "money",
+    }
+    if not facts.damaged and rng.random() < knobs.silence:
+        del meanings["damaged"]
+    return {
+        name: pick(rng, CLAUSES[meaning], held_out=shift == "unseen-wording")
+        for name, meaning in meanings.items()
+    }
+
+
+def _compose(
+    rng: random.Random,
+    facts: Facts,
+    chosen: Mapping[str, Wording],
+    knobs: RefundKnobs,
+    shift: str | None,
+) -> str:
+    order = rng.choice(_REORDERED if shift == "reordered" else _ORDERS)
+    wordings = [chosen[name] for name in order if name in chosen]
+    if rng.random() < knobs.chatter:
+        wordings.insert(rng.choice((0, len(wordings))), rng.choice(CHATTER))
+    if shift == "distractor":
+        wordings.insert(rng.randrange(len(wordings) + 1), rng.choice(DISTRACTORS))
+    said = [w.say(rng, {"item": facts.item, "n": rng.randint(2, 90)}) for w in wordings]
+    message = said[0]
+    for clause in said[1:]:
+        message += rng.choice(SEPARATORS) + clause
+    fields = [
+        f"item {facts.item}",
+        f"kind {facts.kind}",
+        f"price {facts.price}",
+        f"days {facts.days}",
+        f"member {_yes(facts.member)}",
+    ]
+    if shift == "reordered":
+        rng.shuffle(fields)
+        return f"message: {message}.\norder: {', '.join(fields)}."
+    return f"order: {', '.join(fields)}.\nmessage: {message}."
+
+
+def _item(
+    input_: str, facts: Facts, said: Mapping[str, str], steps: tuple[str, ...], label: str
+) -> Item:
+    group = "-".join(said[name] for name in ("opened", "damaged", "wants") if name in said)
+    meta = {
+        "steps": len(steps),
+        "window_terms": len(facts.window_terms),
+        "item": facts.item,
+        "margin_days": facts.days - sum(facts.window_terms),
+    }
+    return Item(input_, label, steps, LABELS, group, meta)
+
+
+# ---- reading ------------------------------------------------------------------------------------
+
+_SECTION = re.compile(r"(order|message): (.*)\.")
+_ALL_CLAUSES = tuple(w for bank in CLAUSES.values() for w in bank)
+_FIELDS = {"item": "[a-z]+", "kind": "[a-z]+", "price": "[0-9]{1,9}", "days": "[0-9]{1,9}"}
+_FACT_OF = {
+    "opened": "opened",
+    "sealed": "opened",
+    "damaged": "damaged",
+    "sound": "damaged",
+    "new": "wants",
+    "money": "wants",
+}
+
+
+def solve(text: str) -> Item:
+    """The item that `text` asks about, from the text alone; raises DataError if it is not one."""
+    facts, said = _read(text)
+    steps, label = work(facts)
+    return _item(text, facts, said, steps, label)
+
+
+def _read(text: str) -> tuple[Facts, dict[str, str]]:
+    lines = text.strip().split("\n")
+    sections = {m[1]: m[2] for line in lines if (m := _SECTION.fullmatch(line.strip()))}
+    if len(lines) != 2 or len(sections) != 2:
+        raise DataError(
+            f"not a return request: got {text[:80]!r}; wanted one line 'order: ...' and one line "
+            "'message: ...'"
+        )
+    fields = _read_order(sections["order"])
+    meanings, said = _read_message(sections["message"])
+    facts = Facts(
+        item=fields["item"],
+        kind=fields["kind"],
+        electronics=fields["kind"] == "electronics",
+        price=int(fields["price"]),
+        days=int(fields["days"]),
+        member=fields["member"] == "yes",
+        opened="opened" in meanings,
+        damaged="damaged" in meanings,
+        new="new" in meanings,
+    )
+    return facts, said
+
+
+def _read_order(line: str) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    wanted = {**_FIELDS, "member": "yes|no"}
+    for field in line.split(", "):
+        name, _, value = field.partition(" ")
+        if name not in wanted or name in fields or not re.fullmatch(wanted[name], value):
+            raise DataError(
+                f"cannot read the order field {field!r}; wanted each of {', '.join(wanted)} once"
+            )
+        fields[name] = value
+    if missing := [name for name in wanted if name not in fields]:
+        raise DataError(f"the order {line!r} lacks {', '.join(missing)}")
+    return fields
+
+
+def _read_message(message: str) -> tuple[set[str], dict[str, str]]:
+    meanings: set[str] = set()
+    said: dict[str, str] = {}
+    for clause in re.split("|".join(map(re.escape, SEPARATORS)), message):
+        found = read(clause, (*_ALL_CLAUSES, *CHATTER, *DISTRACTORS))
+        if found is None:
+            raise DataError(f"cannot read the clause {clause!r} of the message {message!r}")
+        wording, _ = found
+        if fact := _FACT_OF.get(wording.meaning):
+            if said.get(fact, wording.id) != wording.id:
+                raise DataError(f"the message {message!r} speaks twice about the fact {fact!r}")
+            meanings.add(wording.meaning)
+            said[fact] = wording.id
+    return meanings, said
+
+
+# ---- going wrong --------------------------------------------------------------------------------
+
+_Kind = Literal["arithmetic", "reading", "comparison"]
+_ERRORS = (-30, -20, -10, -5, -1, 1, 5, 10, 20, 30)
+
+
+def slip(item: Item, rng: random.Random, keep_answer: bool) -> Slip:
+    """A chain with one wrong step: a false sum, a misread fact or a wrong comparison."""
+    facts, _ = _read(item.input)
+    kinds: list[_Kind] = ["arithmetic", "reading", "comparison"]
+    rng.shuffle(kinds)
+    for kind in kinds:
+        found = []
+        for steps, label in _wrong_chains(facts, kind):
+            pairs = zip(steps, item.steps, strict=False)
+            wrong = next((i for i, (a, b) in enumerate(pairs) if a != b), None)
+            if wrong is not None and (label == item.truth) is keep_answer:
+                found.append(Slip(steps, label, wrong, kind))
+        if found:
+            return rng.choice(found)
+    raise AssertionError(f"no slip for {item.input!r}")
+
+
+def _wrong_chains(facts: Facts, kind: _Kind) -> Iterator[tuple[tuple[str, ...], str]]:
+    if kind == "arithmetic":
+        # A sum of one term is not written as a sum, so that an error there would be a misreading.
+        sums = [("window", len(facts.window_terms) > 1), ("limit", len(facts.limit_terms) > 1)]
+        names = [name for name, is_sum in sums if is_sum] + ["late"]
+        yield from (work(facts, off={name: error}) for name in names for error in _ERRORS)
+    elif kind == "comparison":
+        yield from (work(facts, misjudge=name) for name in ("days", "late", "price"))
+    else:
+        yield work(replace(facts, days=facts.days + 1))
+        yield work(replace(facts, days=facts.days - 1))
+        yield work(replace(facts, member=not facts.member))
+        yield work(replace(facts, electronics=not facts.electronics))
+        yield work(replace(facts, opened=not facts.opened))
+        yield work(replace(facts, damaged=not facts.damaged))
+        yield work(replace(facts, new=not facts.new))
+
+
+SANDBOX = SandboxTask(
+    name="refunds",
+    instruction=INSTRUCTION,
+    answer=AnswerForm(kind="choice", choices=LABELS),
+    shifts=("unseen-wording", "unseen-entities", "one-more-step", "distractor", "reordered"),
+    knobs=RefundKnobs(),
+    write=write,
+    solve=solve,
+    slip=slip,
+)
