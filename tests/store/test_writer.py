@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from limbeck.errors import StoreError
+from limbeck.store.store import Store
+from limbeck.store.writer import Writer
+from limbeck.types import Provenance, Trace
+
+
+def trace(text: str) -> Trace:
+    return Trace(task="t", input=text, raw="ok", provenance=Provenance(source="gateway"))
+
+
+class Sink:
+    """A store that can be held, and that refuses some traces."""
+
+    def __init__(self, refused: str = "") -> None:
+        self.refused = refused
+        self.open = threading.Event()
+        self.entered = threading.Event()
+        self.batches: list[list[str]] = []
+
+    def add(self, traces: Iterable[Trace]) -> int:
+        batch = [trace.input for trace in traces]
+        self.entered.set()
+        self.open.wait()
+        if self.refused in batch:
+            raise StoreError(f"no room for {self.refused!r}")
+        self.batches.append(batch)
+        return len(batch)
+
+
+def test_what_waits_while_a_commit_runs_shares_the_next_one() -> None:
+    sink = Sink()
+    with Writer(sink, most=3) as writer:
+        futures = [writer.submit(trace("first"))]
+        sink.entered.wait()
+        futures += [writer.submit(trace(f"{number}")) for number in range(4)]
+        assert not any(future.done() for future in futures)
+        sink.open.set()
+        for future in futures:
+            future.result()
+    assert sink.batches == [["first"], ["0", "1", "2"], ["3"]]
+
+
+def test_a_trace_that_cannot_be_written_does_not_cost_its_neighbours() -> None:
+    sink = Sink(refused="bad")
+    with Writer(sink) as writer:
+        first = writer.submit(trace("first"))
+        sink.entered.wait()
+        futures = {text: writer.submit(trace(text)) for text in ("a", "bad", "b")}
+        sink.open.set()
+        first.result()
+        with pytest.raises(StoreError, match="no room for 'bad'"):
+            futures["bad"].result()
+        futures["a"].result()
+        futures["b"].result()
+    assert sink.batches == [["first"], ["a"], ["b"]]
+
+
+def test_closing_writes_what_is_waiting_and_then_refuses_more() -> None:
+    sink = Sink()
+    writer = Writer(sink)
+    futures = [writer.submit(trace(f"{number}")) for number in range(10)]
+    sink.open.set()
+    writer.close()
+    writer.close()
+    assert all(future.done() for future in futures)
+    assert sum(map(len, sink.batches)) == 10
+    with pytest.raises(RuntimeError, match="closed"):
+        writer.submit(trace("late"))
+
+
+def test_a_resolved_future_means_that_another_connection_reads_the_trace(tmp_path: Path) -> None:
+    place = tmp_path / "store.db"
+    traces = [trace(f"{number}") for number in range(40)]
+    with Store(place) as store, Writer(store) as writer, Store(place) as other:
+
+        def write_and_look(one: Trace) -> bool:
+            writer.submit(one).result()
+            return other.trace(one.id) == one
+
+        with ThreadPoolExecutor(8) as threads:
+            assert all(threads.map(write_and_look, traces))
