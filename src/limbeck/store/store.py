@@ -67,30 +67,27 @@ class Store:
 
     def add(self, traces: Iterable[Trace]) -> int:
         """Keep `traces`; those already here (by id) change nothing. Returns how many were new."""
-        now = _now()
-        rows = list({trace.id: trace_row(trace, now) for trace in traces}.values())
-        return self._insert(schema.traces, "id", rows)
+        return self.record(traces, ())[0]
 
     def attach(self, outcomes: Iterable[Outcome]) -> int:
         """Append `outcomes`; one with the same content as an earlier one changes nothing.
 
         Returns how many were new. Raises StoreError if a trace is not in the store.
         """
+        return self.record((), outcomes)[1]
+
+    def record(self, traces: Iterable[Trace], outcomes: Iterable[Outcome]) -> tuple[int, int]:
+        """`add` and `attach` in one transaction. Returns how many traces and outcomes were new."""
         now = _now()
-        rows = {row["hash"]: row for row in (outcome_row(outcome, now) for outcome in outcomes)}
+        trace_rows = {trace.id: trace_row(trace, now) for trace in traces}
+        made = (outcome_row(outcome, now) for outcome in outcomes)
+        outcome_rows = {row["hash"]: row for row in made}
         with self._writing() as connection:
-            wanted = list(dict.fromkeys(row["trace_id"] for row in rows.values()))
-            known: set[str] = set()
-            for ids in _chunks(wanted):
-                query = sa.select(schema.traces.c.id).where(schema.traces.c.id.in_(ids))
-                known.update(connection.execute(query).scalars())
-            missing = [trace_id for trace_id in wanted if trace_id not in known]
-            if missing:
-                raise StoreError(
-                    f"an outcome is for the trace {missing[0]!r}, which is not in the store "
-                    f"{self.place}; nothing of this batch was written; import or record it first"
-                )
-            return self._insert_in(connection, schema.outcomes, "hash", list(rows.values()))
+            added = _insert(connection, schema.traces, "id", list(trace_rows.values()))
+            named = dict.fromkeys(row["trace_id"] for row in outcome_rows.values())
+            self._require(connection, [name for name in named if name not in trace_rows])
+            attached = _insert(connection, schema.outcomes, "hash", list(outcome_rows.values()))
+        return added, attached
 
     def traces(self, task: str | None, *, batch: int = 2000) -> Iterator[Trace]:
         """The traces of `task` in the order of their ids; `None` gives the calls of no task.
@@ -192,7 +189,8 @@ class Store:
     def put_blob(self, data: bytes) -> str:
         """Keep `data` once; returns its name, `sha256:` and the hex digest."""
         name = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        self._insert(schema.blobs, "hash", [{"hash": name, "data": data}])
+        with self._writing() as connection:
+            _insert(connection, schema.blobs, "hash", [{"hash": name, "data": data}])
         return name
 
     def blob(self, name: str) -> bytes | None:
@@ -221,22 +219,17 @@ class Store:
     ) -> None:
         self.close()
 
-    def _insert(self, table: sa.Table, key: str, rows: list[dict[str, Any]]) -> int:
-        with self._writing() as connection:
-            return self._insert_in(connection, table, key, rows)
-
-    def _insert_in(
-        self, connection: sa.Connection, table: sa.Table, key: str, rows: list[dict[str, Any]]
-    ) -> int:
-        if not rows:
-            return 0
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        statement = (
-            dialect.insert(table)
-            .on_conflict_do_nothing(index_elements=[key])
-            .returning(table.c[key])
-        )
-        return len(connection.execute(statement, rows).all())
+    def _require(self, connection: sa.Connection, trace_ids: list[str]) -> None:
+        known: set[str] = set()
+        for some in _chunks(trace_ids):
+            query = sa.select(schema.traces.c.id).where(schema.traces.c.id.in_(some))
+            known.update(connection.execute(query).scalars())
+        missing = [trace_id for trace_id in trace_ids if trace_id not in known]
+        if missing:
+            raise StoreError(
+                f"an outcome is for the trace {missing[0]!r}, which is not in the store "
+                f"{self.place}; nothing of this batch was written; import or record it first"
+            )
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
@@ -267,6 +260,17 @@ class Store:
                 f"an outcome in the store {self.place} is damaged: {content[:80]!r}; "
                 f"see what else is with: limbeck store verify"
             ) from None
+
+
+def _insert(
+    connection: sa.Connection, table: sa.Table, key: str, rows: list[dict[str, Any]]
+) -> int:
+    """How many of `rows` were new; those whose key is there already are passed over."""
+    if not rows:
+        return 0
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).on_conflict_do_nothing(index_elements=[key])
+    return len(connection.execute(statement.returning(table.c[key]), rows).all())
 
 
 def _believed(outcome: Outcome) -> tuple[int, datetime]:
