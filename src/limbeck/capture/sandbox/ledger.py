@@ -205,7 +205,7 @@ def _draw_step(rng: random.Random, knobs: LedgerKnobs, balance: int) -> Step:
 def _item(text: str, start: int, steps: tuple[Step, ...], group: str) -> Item:
     balances = work(start, steps)
     if balances is None:
-        raise DataError(f"a balance falls below zero or breaks in two in {text!r}")
+        raise DataError(f"a balance falls below zero or breaks in two in {text[:80]!r}")
     meta: dict[str, Any] = {
         "steps": len(steps),
         "largest": max(balances),
@@ -230,11 +230,13 @@ def _read(text: str) -> tuple[int, tuple[Step, ...], str]:
     for sentence in (s.strip() for s in _SENTENCE.findall(text)):
         found = read(sentence[:-1], _KNOWN)
         if found is None:
-            raise DataError(f"cannot read the sentence {sentence!r} of the word problem {text!r}")
+            raise DataError(
+                f"cannot read the sentence {sentence[:80]!r} of the word problem {text[:80]!r}"
+            )
         said.append(found)
     asked = [slots["name"] for wording, slots in said if wording.meaning == "question"]
     if len(asked) != 1:
-        raise DataError(f"got {len(asked)} questions in {text!r}; wanted one 'how many ...?'")
+        raise DataError(f"got {len(asked)} questions in {text[:80]!r}; wanted one 'how many ...?'")
     starts: list[int] = []
     steps: list[Step] = []
     used: list[Wording] = []
@@ -250,7 +252,7 @@ def _read(text: str) -> tuple[int, tuple[Step, ...], str]:
     if len(starts) != 1 or not steps:
         raise DataError(
             f"got {len(starts)} starting balances and {len(steps)} steps of {asked[0]!r} in "
-            f"{text!r}; wanted one balance and at least one step"
+            f"{text[:80]!r}; wanted one balance and at least one step"
         )
     return starts[0], tuple(steps), _group(used)
 

@@ -46,9 +46,9 @@ Work step by step, one step a line, with every sum written out. Then write "Answ
 
 @dataclass(frozen=True)
 class RefundKnobs:
-    """`near` is the share of orders within six days of their window; `silence` the share of
-    undamaged items about which the message says nothing; `chatter` the share of messages with a
-    sentence that decides nothing. Shares from 0 to 1; prices in whole euros, days since delivery.
+    """`near` is the share of orders within six days of where the window or the grace ends;
+    `silence` the share of undamaged items about which the message says nothing; `chatter` the share
+    of messages with a clause that decides nothing. Shares from 0 to 1; prices in whole euros.
     """
 
     near: float = 0.5
@@ -200,7 +200,8 @@ def _draw_facts(rng: random.Random, knobs: RefundKnobs, shift: str | None) -> Fa
         new=rng.random() < 0.5,
     )
     if rng.random() < knobs.near:
-        return replace(facts, days=sum(facts.window_terms) + rng.randint(-5, 6))
+        threshold = sum(facts.window_terms) + rng.choice((0, GRACE))
+        return replace(facts, days=threshold + rng.randint(-5, 6))
     return facts
 
 
@@ -316,11 +317,11 @@ def _read_order(line: str) -> dict[str, str]:
         name, _, value = field.partition(" ")
         if name not in wanted or name in fields or not re.fullmatch(wanted[name], value):
             raise DataError(
-                f"cannot read the order field {field!r}; wanted each of {', '.join(wanted)} once"
+                f"cannot read the order field {field[:80]!r}; wanted each of {', '.join(wanted)} once"
             )
         fields[name] = value
     if missing := [name for name in wanted if name not in fields]:
-        raise DataError(f"the order {line!r} lacks {', '.join(missing)}")
+        raise DataError(f"the order {line[:80]!r} lacks {', '.join(missing)}")
     return fields
 
 
@@ -330,11 +331,15 @@ def _read_message(message: str) -> tuple[set[str], dict[str, str]]:
     for clause in re.split("|".join(map(re.escape, SEPARATORS)), message):
         found = read(clause, (*_ALL_CLAUSES, *CHATTER, *DISTRACTORS))
         if found is None:
-            raise DataError(f"cannot read the clause {clause!r} of the message {message!r}")
+            raise DataError(
+                f"cannot read the clause {clause[:80]!r} of the message {message[:80]!r}"
+            )
         wording, _ = found
         if fact := _FACT_OF.get(wording.meaning):
             if said.get(fact, wording.id) != wording.id:
-                raise DataError(f"the message {message!r} speaks twice about the fact {fact!r}")
+                raise DataError(
+                    f"the message {message[:80]!r} speaks twice about the fact {fact!r}"
+                )
             meanings.add(wording.meaning)
             said[fact] = wording.id
     return meanings, said

@@ -188,7 +188,7 @@ def _read(text: str) -> tuple[Story, list[Wording]]:
     for piece in (p.strip() for p in _PIECE.findall(text)):
         found = read(piece[:-1], _KNOWN)
         if found is None:
-            raise DataError(f"cannot read {piece!r} in the story {text!r}")
+            raise DataError(f"cannot read {piece[:80]!r} in the story {text[:80]!r}")
         wording, slots = found
         match wording.meaning:
             case "holds":
@@ -198,11 +198,15 @@ def _read(text: str) -> tuple[Story, list[Wording]]:
                 wordings.append(wording)
             case "question":
                 asked.append(slots["a"])
+    if foreign := [thing for thing in start.values() if thing not in OBJECTS]:
+        raise DataError(
+            f"got the thing {foreign[0]!r} in {text[:80]!r}; wanted {', '.join(OBJECTS)}"
+        )
     people = {*asked, *(person for pair in swaps for person in pair)}
     if len(asked) != 1 or not swaps or not people <= set(start):
         raise DataError(
             f"got {len(asked)} questions, {len(swaps)} swaps and the holders {list(start)!r} in "
-            f"{text!r}; wanted one question, at least one swap, and a thing for everyone named"
+            f"{text[:80]!r}; wanted one question, at least one swap, and a thing for everyone named"
         )
     return Story(start, tuple(swaps), asked[0]), wordings
 

@@ -15,6 +15,7 @@ from typing import Any, Generic, Literal, TypeVar, cast
 
 from limbeck.errors import ConfigError, DataError
 from limbeck.types import AnswerForm, Price, ReplyForm, SplitPlan, Task, TeacherSpec, Trace, Verdict
+from limbeck.verify.table import judge
 
 TABLE: dict[str, str] = {
     "refunds": "limbeck.capture.sandbox.refunds",
@@ -154,21 +155,4 @@ def reply_text(steps: tuple[str, ...], answer: str) -> str:
 
 def verifier(task: Task, trace: Trace, answer: str) -> Verdict:
     """Exact: solves the trace's input and compares. Raises DataError on text it cannot read."""
-    truth = load(task.name).solve(trace.input).truth
-    if task.answer.kind == "number":
-        right = _number(answer) == float(truth)
-    else:
-        right = answer.strip().casefold() == truth
-    return Verdict(
-        score=float(right),
-        reason=f"the solver agrees: {truth}"
-        if right
-        else f"got {answer!r}; the solver says {truth!r}",
-    )
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text.strip().replace(",", ""))
-    except ValueError:
-        return None
+    return judge(task, answer, load(task.name).solve(trace.input).truth)
