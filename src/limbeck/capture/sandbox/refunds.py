@@ -21,16 +21,24 @@ from limbeck.capture.sandbox.clauses import (
     ITEMS,
     SEPARATORS,
 )
+from limbeck.capture.sandbox.refund_policy import (
+    DAMAGED_DAYS,
+    DAMAGED_LIMIT,
+    GRACE,
+    LABELS,
+    LIMIT,
+    MEMBER_DAYS,
+    MEMBER_LIMIT,
+    OPENED_ELECTRONICS_DAYS,
+    WINDOW,
+    Facts,
+    work,
+    yes_no,
+)
 from limbeck.capture.sandbox.tasks import Item, SandboxTask, Slip
 from limbeck.capture.sandbox.wording import Wording, pick, read
 from limbeck.errors import ConfigError, DataError
 from limbeck.types import AnswerForm
-
-LABELS = ("full_refund", "partial_refund", "store_credit", "exchange", "deny")
-
-WINDOW, MEMBER_DAYS, DAMAGED_DAYS, OPENED_ELECTRONICS_DAYS = 30, 15, 10, -10
-GRACE = 14
-LIMIT, MEMBER_LIMIT, DAMAGED_LIMIT = 100, 50, 30
 
 INSTRUCTION = f"""\
 You decide return requests of a shop. What the customer does not mention is not so.
@@ -66,88 +74,6 @@ class RefundKnobs:
                 f"max_price is {self.max_price!r} and max_days {self.max_days!r}; wanted at least "
                 "200 and 70, since below that some labels hardly occur"
             )
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What decides a request. Price in euros, days since delivery."""
-
-    item: str
-    electronics: bool
-    kind: str
-    price: int
-    days: int
-    member: bool
-    opened: bool
-    damaged: bool
-    new: bool
-
-    @property
-    def window_terms(self) -> tuple[int, ...]:
-        return tuple(
-            days
-            for applies, days in (
-                (True, WINDOW),
-                (self.member, MEMBER_DAYS),
-                (self.damaged, DAMAGED_DAYS),
-                (self.opened and self.electronics, OPENED_ELECTRONICS_DAYS),
-            )
-            if applies
-        )
-
-    @property
-    def limit_terms(self) -> tuple[int, ...]:
-        member = (MEMBER_LIMIT,) if self.member else ()
-        return (LIMIT, *member, *((DAMAGED_LIMIT,) if self.damaged else ()))
-
-
-def work(
-    facts: Facts, off: Mapping[str, int] | None = None, misjudge: str | None = None
-) -> tuple[tuple[str, ...], str]:
-    """The chain and the label. `off` adds an error to a sum; `misjudge` inverts a comparison."""
-    off = off or {}
-
-    def fits(name: str, value: int, bound: int) -> bool:
-        return (value <= bound) != (name == misjudge)
-
-    def compare(name: str, value: int, bound: int, words: tuple[str, str]) -> str:
-        fit = fits(name, value, bound)
-        return f"{name} {value} {'<=' if fit else '>'} {bound}, {words[0] if fit else words[1]}."
-
-    def ends(label: str) -> tuple[tuple[str, ...], str]:
-        return (*steps, f"so {label}."), label
-
-    window = sum(facts.window_terms) + off.get("window", 0)
-    steps = [
-        f"member {_yes(facts.member)}, electronics {_yes(facts.electronics)}, "
-        f"opened {_yes(facts.opened)}, damaged {_yes(facts.damaged)}, "
-        f"wants {'new' if facts.new else 'money'}.",
-        _sum("window", facts.window_terms, window),
-        compare("days", facts.days, window, ("in time", "late")),
-    ]
-    if not fits("days", facts.days, window):
-        late = facts.days - window + off.get("late", 0)
-        steps.append(_sum("late", (facts.days, -window), late))
-        steps.append(compare("late", late, GRACE, ("a little", "too late")))
-        return ends("store_credit" if fits("late", late, GRACE) else "deny")
-    if facts.new:
-        limit = sum(facts.limit_terms) + off.get("limit", 0)
-        steps.append(_sum("limit", facts.limit_terms, limit))
-        steps.append(compare("price", facts.price, limit, ("fits", "too much")))
-        if fits("price", facts.price, limit):
-            return ends("exchange")
-    return ends("full_refund" if facts.damaged or not facts.opened else "partial_refund")
-
-
-def _sum(name: str, terms: tuple[int, ...], total: int) -> str:
-    if len(terms) == 1:
-        return f"{name} {total}."
-    written = "".join(f" {'-' if t < 0 else '+'} {abs(t)}" for t in terms[1:])
-    return f"{name} {terms[0]}{written} = {total}."
-
-
-def _yes(fact: bool) -> str:
-    return "yes" if fact else "no"
 
 
 # ---- writing ------------------------------------------------------------------------------------
@@ -243,7 +169,7 @@ def _compose(
         f"kind {facts.kind}",
         f"price {facts.price}",
         f"days {facts.days}",
-        f"member {_yes(facts.member)}",
+        f"member {yes_no(facts.member)}",
     ]
     if shift == "reordered":
         rng.shuffle(fields)
@@ -317,7 +243,8 @@ def _read_order(line: str) -> dict[str, str]:
         name, _, value = field.partition(" ")
         if name not in wanted or name in fields or not re.fullmatch(wanted[name], value):
             raise DataError(
-                f"cannot read the order field {field[:80]!r}; wanted each of {', '.join(wanted)} once"
+                f"cannot read the order field {field[:80]!r}; "
+                f"wanted each of {', '.join(wanted)} once"
             )
         fields[name] = value
     if missing := [name for name in wanted if name not in fields]:
