@@ -1,0 +1,170 @@
+"""`limbeck curate`: from the traces of a task to a dataset, with a reason for every drop."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from limbeck.curate.curate import examine, write
+from limbeck.curate.dataset import DatasetInfo
+from limbeck.curate.examination import Examination
+from limbeck.curate.explain import Explanation, explain
+from limbeck.curate.frame import Progress as Report
+from limbeck.curate.refusal import refusal
+from limbeck.curate.settings import resolve_settings
+from limbeck.curate.summary import Summary
+from limbeck.errors import UsageError
+from limbeck.store.store import Store
+from limbeck.workspace import Workspace
+
+
+def command(
+    task: Annotated[str, typer.Option("--task", "-t", help="Name of the task.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the funnel and write nothing.")
+    ] = False,
+    explain_trace: Annotated[
+        str | None,
+        typer.Option("--explain", help="Show every verdict on the trace with this id."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of a check, such as nonsense.least=0.5."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Make a checked, split dataset of the traces of a task, with its data card."""
+    workspace = Workspace.find()
+    spec = workspace.task(task)
+    settings = resolve_settings(spec, workspace.settings.curate, parse_settings(set_ or []))
+    with Store(workspace.store_url) as store, _progress(as_json) as progress:
+        examined = examine(store.traces(task), store.truths(task), spec, settings, progress)
+        if explain_trace is not None:
+            _print(explain(examined, explain_trace), as_json)
+            return
+        info = None if dry_run else write(examined, workspace.datasets, progress)
+    if as_json:
+        print(json.dumps(_answer(examined, info), indent=2))
+        return
+    _show(Console(), examined, info)
+
+
+def parse_settings(given: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """`check.key=value` strings as settings by check; raises UsageError on any other shape."""
+    parsed: dict[str, dict[str, Any]] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        check, dot, key = name.strip().partition(".")
+        if not (equals and dot and check and key):
+            raise UsageError(
+                f"--set got {text!r}; wanted check.key=value, such as wrong_answer.keep=all"
+            )
+        parsed.setdefault(check, {})[key] = value.strip()
+    return parsed
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Report | None]:
+    """A line on the terminal that says what is being done; nothing where there is no terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        line = bar.add_task("reading traces")
+        yield lambda what, count: bar.update(line, description=f"{what} ({count:,} traces)")
+
+
+def _answer(examined: Examination, info: DatasetInfo | None) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "task": examined.task.name,
+        "dataset": str(info.path) if info else None,
+        "hash": info.hash if info else None,
+        "reused": info.reused if info else None,
+        "refused": refusal(examined),
+        "caveats": list(examined.caveats),
+        "summary": examined.summary.model_dump(mode="json"),
+    }
+    return answer
+
+
+def _print(explanation: Explanation, as_json: bool) -> None:
+    if as_json:
+        print(explanation.model_dump_json(indent=2))
+        return
+    console = Console()
+    console.print(f"trace {explanation.trace_id} in {explanation.split}", highlight=False)
+    console.print(f"answer {explanation.answer!r}, truth {explanation.truth!r}", markup=False)
+    if explanation.reason is None:
+        console.print("kept")
+    else:
+        console.print(f"dropped: {explanation.reason}: {explanation.evidence}", markup=False)
+    if explanation.split != "train":
+        console.print(f"(checks drop nothing in {explanation.split}; they are shown as they stand)")
+    table = Table("check", "verdict", "evidence")
+    for finding in explanation.findings:
+        table.add_row(finding.check, "passes" if finding.passes else "fails", finding.evidence)
+    console.print(table)
+
+
+def _show(console: Console, examined: Examination, info: DatasetInfo | None) -> None:
+    summary = examined.summary
+    console.print(_funnel(summary))
+    console.print(_splits(summary))
+    if summary.drops:
+        console.print(_drops(summary))
+    for caveat in examined.caveats:
+        console.print(f"! {caveat}", markup=False, highlight=False)
+    if info is None:
+        refused = refusal(examined)
+        said = f"a dataset would be refused: {refused}" if refused else "nothing was written"
+        console.print(said, markup=False, soft_wrap=True)
+        return
+    console.print("the same dataset was there already" if info.reused else "dataset written")
+    _print_path(console, "dataset", info.path)
+    _print_path(console, "card", info.path / "card.html")
+
+
+def _print_path(console: Console, what: str, path: Path) -> None:
+    # A wrapped path could not be copied.
+    console.print(f"{what:<8} {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _funnel(summary: Summary) -> Table:
+    table = Table("stage", title="Funnel", title_justify="left")
+    table.add_column("traces left", justify="right")
+    table.add_column("of all", justify="right")
+    for stage in summary.funnel:
+        share = stage.left / max(summary.traces, 1)
+        table.add_row(stage.name, f"{stage.left:,}", f"{share:.1%}")
+    return table
+
+
+def _splits(summary: Summary) -> Table:
+    table = Table("split", title="Splits", title_justify="left")
+    table.add_column("examples", justify="right")
+    table.add_column("teacher right (95 % interval)")
+    for split, count in summary.splits.items():
+        teacher = summary.teacher.get(split)
+        said = f"{teacher.share:.1%} ({teacher.low:.1%} to {teacher.high:.1%})" if teacher else ""
+        table.add_row(split, f"{count:,}", said)
+    return table
+
+
+def _drops(summary: Summary) -> Table:
+    table = Table("dropped for", title="Drops", title_justify="left")
+    table.add_column("traces", justify="right")
+    table.add_column("of all", justify="right")
+    for reason, by_split in summary.drops.items():
+        total = sum(by_split.values())
+        table.add_row(reason, f"{total:,}", f"{total / max(summary.traces, 1):.1%}")
+    return table

@@ -1,0 +1,133 @@
+"""The data card: what is in a dataset and what is not, for people, as Markdown and as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from jinja2 import Environment, StrictUndefined
+
+from limbeck.curate.chain import excerpt
+from limbeck.curate.settings import CurateSettings
+from limbeck.curate.summary import Summary
+from limbeck.curate.terms import clause
+from limbeck.types import Task
+
+EXAMPLES = 3
+"""Readable examples a reason."""
+LABELS = 30
+"""Labels shown by name; the rest are one line."""
+
+
+def write_cards(
+    folder: Path,
+    name: str,
+    dataset_hash: str,
+    task: Task,
+    settings: CurateSettings,
+    rows: pl.DataFrame,
+    summary: Summary,
+    caveats: tuple[str, ...],
+) -> None:
+    """Write `card.md` and `card.html` into `folder`; the same content gives the same bytes."""
+    view = {
+        "name": name,
+        "hash": dataset_hash,
+        "task": task,
+        "settings": settings,
+        "summary": summary,
+        "caveats": caveats,
+        "splits": list(summary.splits),
+        "funnel": _funnel(summary),
+        "drops": _drops(rows, summary),
+        "labels": _labels(summary),
+        "clauses": {generator.name: clause(generator.name) for generator in summary.generators},
+    }
+    for file in ("card.md", "card.html"):
+        (folder / file).write_text(_render(file, view), "utf-8")
+
+
+def _render(file: str, view: Mapping[str, Any]) -> str:
+    environment = Environment(
+        autoescape=file.endswith(".html"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["cell"] = _cell
+    environment.filters["percent"] = lambda share: f"{share:.1%}"
+    environment.filters["count"] = lambda number: f"{number:,}"
+    source = resources.files("limbeck.curate").joinpath(f"{file}.j2").read_text("utf-8")
+    return environment.from_string(source).render(**view)
+
+
+def _cell(text: str) -> str:
+    """Text that can stand inside a Markdown table or list without becoming markup."""
+    line = " ".join(str(text).split())
+    for mark in "\\`*_{}[]<>#|~":
+        line = line.replace(mark, f"\\{mark}")
+    return line
+
+
+def _funnel(summary: Summary) -> list[dict[str, Any]]:
+    total = max(summary.traces, 1)
+    return [
+        {"name": stage.name, "left": stage.left, "share": stage.left / total}
+        for stage in summary.funnel
+    ]
+
+
+def _drops(rows: pl.DataFrame, summary: Summary) -> list[dict[str, Any]]:
+    dropped = rows.filter(pl.col("reason").is_not_null())
+    return [
+        {
+            "reason": reason,
+            "splits": by_split,
+            "total": sum(by_split.values()),
+            "share": sum(by_split.values()) / max(summary.traces, 1),
+            "examples": [
+                _example(row)
+                for row in dropped.filter(pl.col("reason") == reason)
+                .head(EXAMPLES)
+                .iter_rows(named=True)
+            ],
+        }
+        for reason, by_split in summary.drops.items()
+    ]
+
+
+def _example(row: Mapping[str, Any]) -> dict[str, str]:
+    answer = row["answer"] if row["answer"] is not None else row["answer_raw"]
+    return {
+        "trace": str(row["trace_id"]).removeprefix("sha256:")[:12],
+        "split": str(row["split"]),
+        "evidence": excerpt(row["evidence"] or "", 300),
+        "input": excerpt(row["input"], 300),
+        "chain": excerpt(row["rationale"] or "", 400),
+        "answer": excerpt(answer, 120) if answer is not None else "",
+        "truth": excerpt(row["truth"], 120) if row["truth"] is not None else "",
+    }
+
+
+def _labels(summary: Summary) -> list[dict[str, Any]]:
+    """One row a label: how many and what share of each split has it."""
+    total: dict[str, int] = {}
+    for counts in summary.labels.values():
+        for label, count in counts.items():
+            total[label] = total.get(label, 0) + count
+    names = sorted(total, key=lambda label: (-total[label], label))[:LABELS]
+    return [
+        {
+            "label": label,
+            "counts": [counts.get(label, 0) for counts in summary.labels.values()],
+            "shares": [
+                counts.get(label, 0) / max(sum(counts.values()), 1)
+                for counts in summary.labels.values()
+            ],
+        }
+        for label in names
+    ]

@@ -1,0 +1,115 @@
+"""What a reader of a dataset should be warned of before trusting it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+from scipy.stats import binomtest
+
+from limbeck.curate.summary import Summary
+from limbeck.types import Task
+
+SHARE = 0.2
+"""A check that drops more than this share of the training traces may be wrong about the task."""
+TIMES = 2.0
+"""A check that drops one label this many times as often as the rest changes what is learned."""
+_DROPS_AT_LEAST = 10
+_ROWS_AT_LEAST = 20
+_SURE = 0.001
+"""The p-value below which an uneven drop is no accident; small, since every label is tested."""
+
+
+def find_caveats(rows: pl.DataFrame, summary: Summary, task: Task) -> tuple[str, ...]:
+    """Sentences for a person, the gravest first."""
+    train = rows.filter(pl.col("split") == "train")
+    return (
+        *_about_provenance(summary),
+        *_about_truth(rows, summary),
+        *_about_splits(summary, task),
+        *_about_checks(train, summary),
+        *_about_labels(train, summary, task),
+    )
+
+
+def _about_provenance(summary: Summary) -> Iterator[str]:
+    simulated = sum(generator.simulated for generator in summary.generators)
+    if simulated:
+        yield (
+            f"{simulated:,} of {summary.traces:,} traces are simulated: results say nothing "
+            f"about real calls."
+        )
+
+
+def _about_truth(rows: pl.DataFrame, summary: Summary) -> Iterator[str]:
+    for split, sources in summary.truth_sources.items():
+        agreed = sources.get("teacher_agreement", 0)
+        if agreed and split != "train":
+            yield (
+                f"For {agreed:,} of {summary.splits[split]:,} rows of {split} the truth is the "
+                f"teacher's own answer: scores on them measure agreement, not correctness."
+            )
+    lost = rows.filter(
+        (pl.col("split") != "train")
+        & (pl.col("reason") == "unknown_truth")
+        & pl.col("correct").eq(False)
+    ).height
+    if lost:
+        yield (
+            f"{lost:,} rows for judging were lost because their outcome says that the answer was "
+            f"wrong, but not what is right: what is left is easier, and the teacher looks better "
+            f"than it is. Attach outcomes with a value."
+        )
+
+
+def _about_splits(summary: Summary, task: Task) -> Iterator[str]:
+    for split in ("validation", "calibration", "test"):
+        if not summary.splits.get(split):
+            planned = getattr(task.splits, split)
+            why = "its share in the task file is 0" if not planned else "no trace fell into it"
+            yield f"The split {split} is empty: {why}."
+
+
+def _about_checks(train: pl.DataFrame, summary: Summary) -> Iterator[str]:
+    for reason, by_split in summary.drops.items():
+        share = by_split.get("train", 0) / max(train.height, 1)
+        if share > SHARE:
+            yield (
+                f"{reason} dropped {share:.0%} of the training traces: read its examples before "
+                f"you trust it."
+            )
+
+
+def _about_labels(train: pl.DataFrame, summary: Summary, task: Task) -> Iterator[str]:
+    if task.answer.kind == "choice":
+        known = train.with_columns(pl.coalesce("truth", "answer").alias("label"))
+        yield from _uneven(known.filter(pl.col("label").is_not_null()))
+    learned = summary.labels.get("train", {})
+    for split in ("test", "shifted"):
+        unseen = [label for label in summary.labels.get(split, {}) if label not in learned]
+        if unseen and learned and task.answer.kind == "choice":
+            listed = ", ".join(repr(label) for label in unseen[:5])
+            yield f"No training example has the answer {listed}, which {split} asks for."
+
+
+def _uneven(train: pl.DataFrame) -> Iterator[str]:
+    labels = train["label"].unique().sort().to_list()
+    for reason in train["reason"].drop_nulls().unique().sort().to_list():
+        hit = pl.col("reason").eq_missing(pl.lit(reason))
+        if train.select(hit.sum()).item() < _DROPS_AT_LEAST:
+            continue
+        for label in labels:
+            own = train.filter(pl.col("label") == label)
+            rest = train.filter(pl.col("label") != label)
+            if min(own.height, rest.height) < _ROWS_AT_LEAST:
+                continue
+            dropped = own.select(hit.sum()).item()
+            # Half a drop more keeps a rest without any drop from making every rate infinite.
+            usual = (rest.select(hit.sum()).item() + 0.5) / (rest.height + 1)
+            rate = dropped / own.height
+            unlikely = binomtest(dropped, own.height, usual, alternative="greater").pvalue < _SURE
+            if rate > TIMES * usual and unlikely:
+                yield (
+                    f"{reason} falls unevenly: it dropped {rate:.0%} of the training traces with "
+                    f"the answer {label!r}, and {usual:.0%} of the others."
+                )

@@ -1,0 +1,144 @@
+"""The chain arrives at another answer than the reply gives.
+
+Catches "... so exchange." before "Answer: deny", and "19 - 4 = 15" before "Answer: 20". Lets pass a
+choice that is named only to be ruled out ("so it is not deny"), a last sentence that names several
+choices with the answer among them, and a chain that draws no conclusion in so many words.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from functools import lru_cache
+
+import polars as pl
+
+from limbeck.curate.chain import excerpt, numbers, sentences
+from limbeck.curate.checks.verdict import CheckSettings, by_row
+from limbeck.curate.equations import equations, show
+from limbeck.types import Task
+
+_CUE = re.compile(
+    r"\b(?:so|therefore|thus|hence|answer|conclude|conclusion|must be|means|only|best|final"
+    r"|in total|altogether)\b|=>|→",
+    re.IGNORECASE,
+)
+_RULED_OUT_BEFORE = re.compile(
+    r"(?:\b(?:not|no|never|neither|nor|isn['’]t|than|instead of|except|without|unlike|excludes?|"
+    r"rules? out|cannot|can['’]t|if|unless|whether)\b)(?:\W+\w+){0,3}\W*$",
+    re.IGNORECASE,
+)
+_RULED_OUT_AFTER = re.compile(
+    r"^(?:\W+\w+){0,2}\W+(?:not|no|isn['’]t|never|cannot|can['’]t|doesn['’]t|won['’]t|wouldn['’]t)\b",
+    re.IGNORECASE,
+)
+
+
+_NEAR = 100
+"""Characters around a choice that may rule it out."""
+
+
+class Settings(CheckSettings):
+    pass
+
+
+def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
+    """Traces whose chain concludes on another choice or number than the answer."""
+
+    def find(
+        rationale: str | None, answer: str | None, choices: list[str], origin: str | None
+    ) -> str | None:
+        # What was written after the answer was known explains it and does not arrive at it, but it
+        # must still argue for the same answer; so the origin makes no difference.
+        if not rationale or answer is None:
+            return None
+        if task.answer.kind == "number":
+            return _other_number(rationale, answer, task)
+        if task.answer.kind == "choice" and choices:
+            return _other_choice(rationale, answer, tuple(choices))
+        return None
+
+    return by_row(frame, ["rationale", "answer", "choices", "origin"], find)
+
+
+def _other_choice(chain: str, answer: str, choices: tuple[str, ...]) -> str | None:
+    lines = sentences(chain)
+    concluding = [line for line in lines if _CUE.search(line)]
+    last = lines[-1:] if lines and lines[-1] not in concluding[-1:] else []
+    for line in [*last, *concluding[-1:]]:
+        named = _named(line, choices)
+        standing = {choice for choice, ruled_out in named if not ruled_out}
+        if answer in {choice for choice, _ in named}:
+            return None
+        if len(standing) == 1 and (line in concluding[-1:] or _ends_on(line, *standing)):
+            return f"the chain concludes {excerpt(line)!r}, but the answer is {answer!r}"
+    return None
+
+
+def _named(line: str, choices: tuple[str, ...]) -> list[tuple[str, bool]]:
+    """The choices that stand in `line`, and whether each is ruled out where it stands."""
+    pattern, spelled = _pattern(choices)
+    found = []
+    for match in pattern.finditer(line):
+        choice = spelled[_fold(match.group())]
+        before, after = line[: match.start()][-_NEAR:], line[match.end() :][:_NEAR]
+        ruled_out = bool(_RULED_OUT_BEFORE.search(before) or _RULED_OUT_AFTER.search(after))
+        found.append((choice, ruled_out))
+    return found
+
+
+def _ends_on(line: str, choice: str) -> bool:
+    return _fold(line.rstrip(" .!\"')")).endswith(_fold(choice))
+
+
+def _fold(text: str) -> str:
+    return re.sub(r"[\s_-]+", " ", text.casefold()).strip()
+
+
+@lru_cache(maxsize=4096)
+def _pattern(choices: tuple[str, ...]) -> tuple[re.Pattern[str], dict[str, str]]:
+    """Longest first, so that "train" is not found in "train station"."""
+    spelled = {_fold(choice): choice for choice in choices}
+    parts = (
+        r"[\s_-]+".join(map(re.escape, folded.split()))
+        for folded in sorted(spelled, key=lambda text: (-len(text), text))
+        if folded
+    )
+    return re.compile(rf"(?<!\w)(?:{'|'.join(parts) or '(?!)'})(?!\w)", re.IGNORECASE), spelled
+
+
+def _other_number(chain: str, answer: str, task: Task) -> str | None:
+    try:
+        given = Fraction(answer)
+    except (ValueError, ZeroDivisionError):
+        return None
+    lines = sentences(chain)
+    last = lines[-1] if lines else ""
+    steps = [step for step in equations(chain) if step.relation == "="]
+    # Of an equation only the result is a conclusion; "44 + 20 = 64" does not arrive at 44.
+    here = [step for step in equations(last) if step.relation == "="]
+    said = last
+    for step in here:
+        said = said.replace(step.text, " ")
+    results = [Fraction(number) for number in numbers(said)]
+    results += [value for step in here or steps[-1:] for value in (step.claimed, step.value)]
+    if any(_says(result, given, task) for result in results):
+        return None
+    if steps:
+        return (
+            f"the chain ends on {steps[-1].text!r}, that is {show(steps[-1].claimed)}, "
+            f"but the answer is {answer}"
+        )
+    if _CUE.search(last) and numbers(last):
+        return f"the chain concludes {excerpt(last)!r}, but the answer is {answer}"
+    return None
+
+
+def _says(found: Fraction, given: Fraction, task: Task) -> bool:
+    """Equal within the task's tolerance, up to rounding, sign of a loss, or per cent."""
+    tolerance = Fraction(str(task.answer.tolerance))
+    if abs(found - given) <= tolerance or found == -given:
+        return True
+    if found.denominator != 1 and given.denominator == 1 and abs(found - given) < 1:
+        return True
+    return found * 100 == given or given * 100 == found

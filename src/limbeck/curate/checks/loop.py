@@ -1,0 +1,95 @@
+"""The chain goes round in circles.
+
+Catches a sentence written many times over, a phrase that repeats to the end of the text, and text
+that compresses to next to nothing. Lets pass enumerations ("12 + 7 = 19", "19 + 7 = 26"), tables
+and state written out after each step: their lines look alike, but each says something new.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+
+import polars as pl
+from pydantic import Field
+
+from limbeck.curate.chain import excerpt, sentences, words
+from limbeck.curate.checks.verdict import CheckSettings, by_row
+from limbeck.types import Task
+
+
+class Settings(CheckSettings):
+    repeats: int = Field(3, ge=2)
+    """How often a sentence in a row, or a phrase at the end, makes a loop."""
+    share: float = Field(0.5, gt=0, le=1)
+    """Share of the sentences that repeat an earlier one which makes a loop."""
+    compression: float = Field(6.0, gt=1)
+    """Bytes of the chain for each compressed byte which make a loop (prose has 2 to 3)."""
+
+
+def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
+    """Traces whose chain repeats itself without saying anything new."""
+
+    def find(rationale: str | None) -> str | None:
+        return _find(rationale, settings) if rationale else None
+
+    return by_row(frame, ["rationale"], find)
+
+
+def _find(chain: str, settings: Settings) -> str | None:
+    lines = [(line, " ".join(words(line))) for line in sentences(chain)]
+    lines = [(line, key) for line, key in lines if key]
+    keys = [key for _, key in lines]
+    run = _longest_run(keys)
+    if run >= settings.repeats:
+        said = next(line for i, (line, key) in enumerate(lines) if keys[i : i + run] == [key] * run)
+        return f"one sentence stands {run} times in a row: {excerpt(said)!r}"
+    counts = Counter(keys)
+    if counts:
+        key, most = counts.most_common(1)[0]
+        repeated = len(keys) - len(counts)
+        if most > settings.repeats and repeated >= settings.share * len(keys):
+            said = next(line for line, other in lines if other == key)
+            return f"{repeated} of {len(keys)} sentences repeat; {most} times: {excerpt(said)!r}"
+    tail = chain.casefold().split()
+    phrase, times = _tail_period(tail, settings.repeats)
+    if phrase:
+        return f"the chain ends on a phrase {times} times: {excerpt(' '.join(phrase))!r}"
+    return _compresses(chain, settings.compression)
+
+
+def _longest_run(keys: list[str]) -> int:
+    longest = run = 0
+    before = None
+    for key in keys:
+        run = run + 1 if key == before else 1
+        longest, before = max(longest, run), key
+    return longest
+
+
+def _tail_period(tail: list[str], repeats: int) -> tuple[list[str], int]:
+    """The phrase of two or more words that the text ends on `repeats` times or more in a row."""
+    # The last words may be the beginning of one more round that was cut, so the end may slide.
+    for length in range(2, min(60, len(tail) // repeats) + 1):
+        for cut in range(length):
+            end = len(tail) - cut
+            phrase = tail[end - length : end]
+            if cut and tail[end:] != phrase[:cut]:
+                continue
+            times = 1
+            while tail[end - (times + 1) * length : end - times * length] == phrase:
+                times += 1
+            # Two words said three times may be rhetoric; a phrase of six words is not.
+            if times >= repeats and times * length >= 3 * repeats and len(set(phrase)) > 1:
+                return phrase, times
+    return [], 0
+
+
+def _compresses(chain: str, limit: float) -> str | None:
+    data = chain.encode("utf-8", "replace")
+    if len(data) < 400:
+        return None
+    ratio = len(data) / len(zlib.compress(data, 6))
+    if ratio < limit:
+        return None
+    return f"the chain compresses {ratio:.1f} to 1 (limit {limit:g}): {excerpt(chain)!r}"

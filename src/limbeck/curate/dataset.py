@@ -1,0 +1,304 @@
+"""A dataset on disk: an immutable folder that is whole or not there, and says what is in it.
+
+train.parquet validation.parquet calibration.parquet test.parquet [shifted.parquet]
+dropped.parquet   every trace that is in none of them, with the reason
+manifest.json     task, settings, numbers, hashes; no time and no place
+card.md card.html the same for people
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+from pydantic import ValidationError
+
+import limbeck
+from limbeck.curate.card import write_cards
+from limbeck.curate.settings import CurateSettings
+from limbeck.curate.summary import Summary
+from limbeck.errors import DatasetError
+from limbeck.types import Example, Noun, Task, content_hash
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+ROWS = pl.Schema(
+    {
+        "trace_id": pl.String(),
+        "input": pl.String(),
+        "choices": pl.List(pl.String()),
+        "rationale": pl.String(),
+        "answer": pl.String(),
+        "truth": pl.String(),
+        "truth_source": pl.String(),
+        "group": pl.String(),
+        "weight": pl.Float64(),
+        "teacher_answer": pl.String(),
+        "teacher_correct": pl.Boolean(),
+    }
+)
+"""Columns of a split: the fields of an `Example`, and what the teacher said.
+
+`answer` is what a student learns to write: the teacher's answer in `train`, the truth elsewhere.
+`teacher_answer` is null where the teacher gave none in form; `teacher_correct` is null where only
+the teacher's own answer is known.
+"""
+
+DROPPED = (
+    "trace_id", "split", "reason", "evidence", "input", "rationale", "answer", "truth",
+)  # fmt: skip
+
+
+class Manifest(Noun):
+    """What a dataset is made of. `hash` covers all of it but the two cards."""
+
+    format: int = FORMAT
+    code: str
+    task: Task
+    settings: CurateSettings
+    summary: Summary
+    caveats: tuple[str, ...]
+    files: dict[str, str]
+    hash: str = ""
+
+    def derived_hash(self) -> str:
+        """The hash as the content gives it."""
+        content = self.model_dump(mode="json", exclude={"hash"})
+        content["files"] = {k: v for k, v in self.files.items() if k.endswith(".parquet")}
+        return content_hash(content)
+
+
+class DatasetInfo(Noun):
+    """Where a dataset is and what is in it. `reused` says that it was there already."""
+
+    path: Path
+    name: str
+    hash: str
+    splits: dict[str, int]
+    summary: Summary
+    caveats: tuple[str, ...]
+    reused: bool
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset whose files are what its manifest says."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def hash(self) -> str:
+        return self.manifest.hash
+
+    @property
+    def task(self) -> Task:
+        """The task as it was when the dataset was made."""
+        return self.manifest.task
+
+    @cached_property
+    def splits(self) -> tuple[str, ...]:
+        """The names of the splits; one of them may be empty."""
+        return tuple(self.manifest.summary.splits)
+
+    def rows(self, split: str) -> pl.DataFrame:
+        """A split as a table with the columns `ROWS`, in the order of the trace ids.
+
+        Raises DatasetError if the dataset has no such split.
+        """
+        if split not in self.splits:
+            raise DatasetError(
+                f"the dataset {self.path.name} has no split {split!r}; "
+                f"wanted one of {', '.join(self.splits)}"
+            )
+        return pl.read_parquet(self.path / f"{split}.parquet")
+
+    def split(self, split: str) -> list[Example]:
+        """The examples of a split; an empty list where nothing fell into it.
+
+        Raises DatasetError if the dataset has no such split.
+        """
+        rows = self.rows(split).select(list(Example.model_fields))
+        return [Example.model_validate(row) for row in rows.iter_rows(named=True)]
+
+    def dropped(self) -> pl.DataFrame:
+        """Every trace that is in no split, with `split`, `reason` and `evidence`."""
+        return pl.read_parquet(self.path / "dropped.parquet")
+
+
+def write_dataset(
+    out_dir: Path,
+    task: Task,
+    settings: CurateSettings,
+    rows: pl.DataFrame,
+    summary: Summary,
+    caveats: tuple[str, ...],
+) -> DatasetInfo:
+    """Write the examined `rows` as a dataset; one with the same content is left as it is.
+
+    Nothing is visible under its name before all of it is on disk. Raises DatasetError if the
+    folder cannot be written.
+    """
+    folder = out_dir / f".writing-{uuid.uuid4().hex}"
+    with _disk(out_dir):
+        folder.mkdir(parents=True)
+        try:
+            for split in summary.splits:
+                _write_table(folder, split, _examples(rows, split))
+            dropped = rows.filter(pl.col("reason").is_not_null()).with_columns(
+                pl.coalesce("answer", "answer_raw").alias("answer")
+            )
+            _write_table(folder, "dropped", dropped.select(DROPPED))
+            manifest = Manifest(
+                code=limbeck.__version__,
+                task=task,
+                settings=settings,
+                summary=summary,
+                caveats=caveats,
+                files=_hashes(folder),
+            )
+            manifest = manifest.model_copy(update={"hash": manifest.derived_hash()})
+            name = f"{task.name}-{manifest.hash.removeprefix('sha256:')[:8]}"
+            write_cards(folder, name, manifest.hash, task, settings, rows, summary, caveats)
+            manifest = manifest.model_copy(update={"files": _hashes(folder)})
+            (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", "utf-8")
+            reused = _publish(folder, out_dir / name)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    return DatasetInfo(
+        path=out_dir / name,
+        name=name,
+        hash=manifest.hash,
+        splits=summary.splits,
+        summary=summary,
+        caveats=caveats,
+        reused=reused,
+    )
+
+
+def read_dataset(path: Path | str) -> Dataset:
+    """The dataset in the folder `path`, after every file was held against its hash.
+
+    Raises DatasetError, in one sentence, if it is missing, damaged or empty.
+    """
+    path = Path(path)
+    try:
+        text = (path / MANIFEST).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise DatasetError(
+            f"{path} is no dataset: it has no {MANIFEST}; wanted a folder that was written by: "
+            f"limbeck curate --task NAME"
+        ) from None
+    except OSError as error:
+        raise DatasetError(f"the dataset {path} cannot be read: {error.strerror}") from error
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise _damaged(path, f"{MANIFEST} is not one ({place}: {first['msg']})") from None
+    if manifest.format != FORMAT:
+        raise DatasetError(
+            f"the dataset {path} has format {manifest.format!r}; this version of limbeck reads "
+            f"{FORMAT}; curate it again"
+        )
+    if manifest.derived_hash() != manifest.hash:
+        raise _damaged(path, f"{MANIFEST} does not match its own hash")
+    for name, wanted in manifest.files.items():
+        try:
+            got = _hash(path / name)
+        except OSError as error:
+            raise _damaged(path, f"{name} cannot be read ({error.strerror})") from None
+        if got != wanted:
+            raise _damaged(path, f"{name} is not what was written")
+    if not manifest.summary.splits.get("train"):
+        raise DatasetError(f"the dataset {path} is empty: no example to train on; curate it again")
+    return Dataset(path, manifest)
+
+
+def _damaged(path: Path, what: str) -> DatasetError:
+    return DatasetError(f"the dataset {path} is damaged: {what}; curate again to have it rewritten")
+
+
+def _examples(rows: pl.DataFrame, split: str) -> pl.DataFrame:
+    answer = pl.col("answer") if split == "train" else pl.col("truth")
+    kept = rows.filter((pl.col("split") == split) & pl.col("reason").is_null())
+    return kept.select(
+        "trace_id",
+        "input",
+        "choices",
+        "rationale",
+        answer.alias("answer"),
+        "truth",
+        "truth_source",
+        "group",
+        pl.lit(1.0).alias("weight"),
+        pl.col("answer").alias("teacher_answer"),
+        pl.col("correct").alias("teacher_correct"),
+    ).cast(ROWS)
+
+
+def _write_table(folder: Path, name: str, table: pl.DataFrame) -> None:
+    table.write_parquet(folder / f"{name}.parquet", compression="zstd", statistics=False)
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {file.name: _hash(file) for file in sorted(folder.iterdir()) if file.name != MANIFEST}
+
+
+def _hash(file: Path) -> str:
+    with file.open("rb") as stream:
+        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+
+
+def _publish(folder: Path, target: Path) -> bool:
+    """Give the finished folder its name; true if an undamaged twin had it already."""
+    for file in (*folder.iterdir(), folder):
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    if target.exists():
+        try:
+            read_dataset(target)
+        except DatasetError:
+            # The name holds the hash of what was meant to be there, so replacing it loses nothing.
+            shutil.rmtree(target)
+        else:
+            return True
+    try:
+        folder.rename(target)
+    except OSError:
+        # Someone else curated the same at the same time and was first.
+        if not target.exists():
+            raise
+        return True
+    return False
+
+
+@contextmanager
+def _disk(out_dir: Path) -> Iterator[None]:
+    """The boundary to the disk: what it says becomes one sentence."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DatasetError(
+            f"no dataset could be written into {out_dir}: {reason}; earlier datasets are as they "
+            f"were; make room or choose another folder, and run the same command again"
+        ) from error
+    except pl.exceptions.ComputeError as error:
+        raise DatasetError(
+            f"no dataset could be written into {out_dir}: {error}; earlier datasets are "
+            f"as they were"
+        ) from error

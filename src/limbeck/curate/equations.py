@@ -1,0 +1,138 @@
+"""The checkable statements of a chain, `a op b = c` and `a <= b`, re-computed in exact fractions.
+
+Whatever cannot be read with certainty is left unchecked: a right step that is called wrong costs a
+good chain, and silently.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from limbeck.curate.formula import Token, evaluate, operators, sides, value_of, without_markup
+
+_RELATIONS: dict[str, Callable[[Fraction, Fraction], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    "≤": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "≥": operator.ge,
+    "!=": operator.ne,
+    "≠": operator.ne,
+}
+_ASKED = re.compile(
+    r"\b(?:if|whether|unless|when|until|not|is|check|would|should)\b[^.!?\n]*$", re.I
+)
+_DENIED = re.compile(r"\s*(?:\?|\W{0,2}(?:is\s+|does\s+)?(?:not|no|false|untrue|fails)\b)", re.I)
+"""A comparison that is asked about or denied is not claimed: "is 33 <= 30? No"."""
+
+_NEAR = 200
+"""Characters around a comparison that are searched for whether it is claimed at all."""
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One `left = right` or `left <= right` of a chain; `right` is whether it holds.
+
+    `value` is what the left side comes to, `claimed` what stands on the right.
+    """
+
+    text: str
+    relation: str
+    value: Fraction
+    claimed: Fraction
+    right: bool
+
+
+def equations(text: str) -> list[Equation]:
+    """Every equation of `text` that can be checked, in order.
+
+    >>> [e.right for e in equations("12 + 7 = 19. Then 19 - 4 = 14.")]
+    [True, False]
+    """
+    text = without_markup(text)
+    found = (_compare(text, *formula) for formula in sides(text))
+    return [equation for equation in found if equation is not None]
+
+
+def show(value: Fraction) -> str:
+    """A fraction as people write it: `19`, `2.5`, `3.3333`."""
+    if value.denominator == 1:
+        return str(value.numerator)
+    return f"{float(value):.4f}".rstrip("0").rstrip(".")
+
+
+def _compare(text: str, left: list[Token], relation: Token, right: list[Token]) -> Equation | None:
+    left = _after_unit(left)
+    compares = relation.kind == "compare"
+    if compares:
+        before, after = text[: left[0].start][-_NEAR:], text[right[-1].end :][:_NEAR]
+        if _ASKED.search(before) or _DENIED.match(after):
+            return None
+    elif not any(token.kind == "operator" for token in left[1:]):
+        return None
+    if _is_share(left) or not _same_units(left, compares) or not _same_units(right, compares):
+        return None
+    value, claimed = evaluate(left), evaluate(right)
+    if value is None or claimed is None:
+        return None
+    if compares:
+        holds = _RELATIONS[relation.text](value, claimed) or not _same_units(left + right, True)
+    else:
+        holds = _close(value, claimed, right) or _runs_on(value, right)
+    whole = text[left[0].start : right[-1].end].strip()
+    return Equation(whole, relation.text if compares else "=", value, claimed, holds)
+
+
+def _after_unit(side: list[Token]) -> list[Token]:
+    """The formula after a number that only precedes it: "after 3 days 12 + 7" is "12 + 7"."""
+    for place in range(len(side) - 1, 0, -1):
+        if side[place].kind in ("number", "open") and side[place - 1].kind == "word":
+            return side[place:]
+    return side
+
+
+def _is_share(side: list[Token]) -> bool:
+    """`1/3 boys` is a share of the boys, not a division."""
+    kinds = [token.kind for token in side]
+    return kinds[:3] == ["number", "operator", "number"] and kinds[3:] in (
+        ["word"],
+        ["word", "word"],
+    )
+
+
+def _same_units(side: list[Token], compares: bool) -> bool:
+    """Sums of different units, of a number and a percentage, or with a variable are not checked."""
+    units = {token.text.rstrip("s") for token in side if token.kind == "word"}
+    if any(len(unit) < 2 for unit in units):
+        return False
+    adds = compares or bool(operators(side) & {"+", "-"})
+    percents = {token.text.endswith("%") for token in side if token.kind == "number"}
+    return not adds or (len(units) <= 1 and len(percents) == 1)
+
+
+def _close(value: Fraction, claimed: Fraction, right: list[Token]) -> bool:
+    """Equal, or equal as far as the claimed decimals go (rounded or cut)."""
+    if value == claimed:
+        return True
+    alone = [token for token in right if token.kind == "number"]
+    if len(alone) != 1:
+        return False
+    text = alone[0].text
+    # "5 / 20 * 100 = 25%" and "5 / 20 = 25%" are both usual.
+    claimed_values = [claimed, claimed * 100] if text.endswith("%") else [claimed]
+    decimals = len(text.rstrip("% ").partition(".")[2]) + (2 if text.endswith("%") else 0)
+    unit = Fraction(1, 10**decimals)
+    if (value / unit).denominator == 1:
+        return value in claimed_values
+    return any(abs(value - one) < unit for one in claimed_values)
+
+
+def _runs_on(value: Fraction, right: list[Token]) -> bool:
+    """`5 + 3 = 8 + 2 = 10` is careless, but each of its steps is right."""
+    numbers = [token for token in right if token.kind == "number"]
+    return len(numbers) > 1 and right[0].kind == "number" and value_of(right[0].text) == value

@@ -1,0 +1,83 @@
+"""Which split an input belongs to, and that it stands in no other.
+
+The split is a hash of the group (or of the input, where there is none): it does not depend on what
+else is in the store, so that an input never changes sides when more traces come in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from itertools import accumulate
+
+import polars as pl
+
+from limbeck.types import Task
+
+SPLITS = ("train", "validation", "calibration", "test", "shifted")
+"""The splits of a dataset. `shifted` is only ever given with the traces."""
+
+PRECEDENCE = ("test", "shifted", "calibration", "validation", "train")
+"""Of two splits that hold the same input, the one named first keeps it: what is reported last must
+be the cleanest."""
+
+_HASHED = ("train", "validation", "calibration", "test")
+
+
+def assign(frame: pl.DataFrame, task: Task) -> pl.Series:
+    """The split of each row of `frame`; a trace that says its split keeps it."""
+    units = zip(frame["group"].to_list(), frame["key"].to_list(), strict=True)
+    hashed = [
+        _by_hash(task, f"group\x1f{group}" if group is not None else f"input\x1f{key}")
+        for group, key in units
+    ]
+    fixed = frame["fixed_split"].to_list()
+    chosen = [own or other for own, other in zip(fixed, hashed, strict=True)]
+    return pl.Series("split", chosen, dtype=pl.String)
+
+
+def leaks(frame: pl.DataFrame) -> pl.Series:
+    """The evidence where a row's input, or its group, stands in a split of higher precedence.
+
+    `frame` has `split`. A group counts only for rows whose split was hashed: where the split came
+    with the trace, its author decided what may stand on both sides. Null where nothing leaks.
+    """
+    rank = {split: place for place, split in enumerate(PRECEDENCE)}
+    ranks = frame.select(
+        "key", "group", "fixed_split", pl.col("split").replace_strict(rank).alias("rank")
+    )
+    # A shifted set is shifted on purpose, often by changing the inputs of the very same groups.
+    unshifted = pl.col("rank") != rank["shifted"]
+    by_group = pl.col("rank").filter(unshifted).min().over("group")
+    best = ranks.select(
+        "rank",
+        pl.col("rank").min().over("key").alias("key_rank"),
+        pl.when(pl.col("group").is_not_null() & pl.col("fixed_split").is_null())
+        .then(by_group)
+        .otherwise(pl.col("rank"))
+        .alias("group_rank"),
+    )
+    found: list[str | None] = []
+    for (own, by_key, of_group), group in zip(best.iter_rows(), frame["group"], strict=True):
+        if by_key < own:
+            found.append(f"the same input stands in {PRECEDENCE[by_key]}")
+        elif of_group is not None and of_group < own:
+            found.append(f"its group {group!r} stands in {PRECEDENCE[of_group]}")
+        else:
+            found.append(None)
+    return pl.Series("evidence", found, dtype=pl.String)
+
+
+def _by_hash(task: Task, unit: str) -> str:
+    digest = hashlib.sha256(f"{task.name}\x1f{unit}".encode()).digest()
+    place = int.from_bytes(digest[:8], "big") / 2**64
+    shares = [getattr(task.splits, split) for split in _HASHED]
+    for split, bound in zip(_HASHED, _cumulative(shares), strict=True):
+        if place < bound:
+            return split
+    return "train"
+
+
+def _cumulative(shares: Iterable[float]) -> list[float]:
+    sums = list(accumulate(shares))
+    return [value / sums[-1] for value in sums]
