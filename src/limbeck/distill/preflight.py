@@ -1,0 +1,90 @@
+"""What is checked before the first step. A run that could not teach what it should is refused.
+
+Each check raises `PreflightError` in one sentence; each has a test that plants its fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from limbeck.distill.settings import DistillSettings
+from limbeck.distill.tokens import EncodedTree
+from limbeck.errors import PreflightError
+from limbeck.models.controls import CONTROLS, control_token
+from limbeck.types import Example, Task, Tree
+from limbeck.verify.table import judge
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Control tokens are single tokens of their own; padding is not the end token."""
+    seen: dict[int, str] = {}
+    for name in CONTROLS:
+        ids = tokenizer(control_token(name), add_special_tokens=False)["input_ids"]
+        if len(ids) != 1 or ids[0] in seen:
+            raise PreflightError(
+                f"the control token {control_token(name)!r} reads as {list(ids)!r}; wanted one token of "
+                "its own: add it to the tokenizer as a special token"
+            )
+        seen[ids[0]] = name
+    if tokenizer.pad_token_id == tokenizer.eos_token_id:
+        raise PreflightError(
+            f"padding and end of text are the same token ({tokenizer.eos_token!r}), so the student would "
+            "never learn to stop; give the tokenizer a pad token of its own"
+        )
+
+
+def check_targets(
+    trees: Sequence[EncodedTree], end: int, branches_wanted: Sequence[Tree]
+) -> None:
+    """Something is supervised in every branch, the end is among it, and no prompt is empty."""
+    if not trees:
+        raise PreflightError("there is nothing to train on: the training split is empty")
+    for tree, source in zip(trees, branches_wanted, strict=True):
+        if not tree.prompt:
+            raise PreflightError(f"an input is empty after tokenization: {source.prompt!r}")
+        for branch, text in zip(tree.branches, source.branches, strict=True):
+            shown = [part.text for part in text.parts][:2]
+            if not any(branch.weights):
+                raise PreflightError(f"a target has no supervised token: {shown!r}; give a part a weight")
+            if branch.ids[-1] != end or not branch.weights[-1]:
+                raise PreflightError(
+                    f"the end of a target is not supervised: {shown!r}; the student would never stop"
+                )
+
+
+def fit_length(
+    trees: Sequence[EncodedTree], settings: DistillSettings
+) -> tuple[list[int], float]:
+    """Indices of the trees that fit `max_length`, and the share that does not.
+
+    A target is never cut: a tree that does not fit is left out whole. Raises above `max_cut_share`.
+    """
+    fits = [
+        index
+        for index, tree in enumerate(trees)
+        if len(tree.prompt) + max(len(branch.ids) for branch in tree.branches) <= settings.max_length
+    ]
+    share = 1 - len(fits) / len(trees)
+    if share > settings.max_cut_share:
+        longest = max(len(t.prompt) + max(len(b.ids) for b in t.branches) for t in trees)
+        raise PreflightError(
+            f"{share:.1%} of the examples are longer than max_length = {settings.max_length} tokens (the "
+            f"longest has {longest}); raise it, or allow more with max_cut_share = {share:.2f}"
+        )
+    return fits, share
+
+
+def check_answers(task: Task, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase) -> None:
+    """What is taught is the verified answer, and the student can write every answer it is taught."""
+    for example in examples:
+        ids = tokenizer(example.answer, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        back = str(tokenizer.decode(ids, skip_special_tokens=True)).strip()
+        if judge(task, back, example.answer, example.choices).score < 1:
+            raise PreflightError(
+                f"the answer {example.answer!r} reads back as {back!r} through the tokenizer, so the "
+                "student could never write it; use another tokenizer or another answer form"
+            )

@@ -1,0 +1,134 @@
+"""Students before training: presets from scratch, or any causal language model from a folder or hub."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from limbeck.distill.attention import NAME as BMM
+from limbeck.distill.attention import register
+from limbeck.distill.settings import DistillSettings
+from limbeck.distill.tokens import train_tokenizer
+from limbeck.errors import StudentError
+from limbeck.models.controls import CONTROLS, PAD, control_token
+from limbeck.types import Noun
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+class Preset(Noun):
+    """The shape of a Qwen2-type student that is trained from scratch."""
+
+    layers: int
+    width: int
+    heads: int
+    hidden: int
+
+
+PRESETS = {
+    "nano": Preset(layers=4, width=128, heads=4, hidden=384),
+    "micro": Preset(layers=6, width=256, heads=8, hidden=768),
+}
+"""About 1 and 6 million parameters with a vocabulary of 2,048."""
+
+
+def start(
+    base: str, texts: Iterable[str], settings: DistillSettings, *, trust_remote_code: bool = False
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A model in float32 and its tokenizer, with the control tokens in place.
+
+    `base` is the name of a preset (trained from scratch, with a tokenizer trained on `texts`), or a
+    folder or hub id that `AutoModelForCausalLM` can load. Raises `StudentError`.
+    """
+    import torch
+
+    register()
+    torch.manual_seed(settings.seed)
+    if base in PRESETS:
+        return _from_scratch(PRESETS[base], texts, settings)
+    return _pretrained(base, trust_remote_code)
+
+
+def _from_scratch(
+    preset: Preset, texts: Iterable[str], settings: DistillSettings
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    tokenizer = train_tokenizer(texts, settings.vocabulary)
+    config = Qwen2Config(
+        # A multiple of 64 rows keeps the head's matrix product on its fast path.
+        vocab_size=-(-len(tokenizer) // 64) * 64,
+        hidden_size=preset.width,
+        intermediate_size=preset.hidden,
+        num_hidden_layers=preset.layers,
+        num_attention_heads=preset.heads,
+        num_key_value_heads=preset.heads,
+        max_position_embeddings=max(2048, settings.max_length),
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+        attn_implementation=BMM,
+    )
+    return Qwen2ForCausalLM(config), tokenizer
+
+
+def _pretrained(base: str, trust_remote_code: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base, **options)
+        model = AutoModelForCausalLM.from_pretrained(
+            base,
+            dtype=torch.float32,
+            use_safetensors=True,
+            attn_implementation="sdpa",
+            **options,
+        )
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        hint = (
+            f"one of the presets {sorted(PRESETS)}, a folder with config.json, model.safetensors and "
+            "tokenizer.json, or the id of a model on the hub"
+        )
+        raise StudentError(f"no student can be loaded from {base!r} ({reason}); wanted {hint}") from None
+    if tokenizer.eos_token_id is None:
+        raise StudentError(f"the tokenizer of {base!r} has no end-of-text token; set eos_token in it")
+    tokens = [control_token(name) for name in CONTROLS]
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
+        # A pad token that is also the end token would never be learned as the end.
+        tokens.append(PAD)
+        tokenizer.add_special_tokens({"pad_token": PAD})
+    tokenizer.add_special_tokens({"extra_special_tokens": tokens})
+    if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
+        model.resize_token_embeddings(len(tokenizer), pad_to_multiple_of=64, mean_resizing=False)
+    model.config.pad_token_id = tokenizer.pad_token_id
+    return model, tokenizer
+
+
+def is_scratch(base: str) -> bool:
+    return base in PRESETS
+
+
+def save_model(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    weights: dict[str, Any],
+    folder: Path,
+) -> None:
+    """Writes a plain Hugging Face folder (safetensors, float32) that the Auto classes load."""
+    import torch
+
+    plain = copy.deepcopy(model).float()
+    with torch.no_grad():
+        for name, parameter in plain.named_parameters():
+            if name in weights:
+                parameter.copy_(weights[name])
+    plain.config._attn_implementation = "sdpa"
+    plain.save_pretrained(folder, safe_serialization=True)
+    tokenizer.save_pretrained(folder)
