@@ -36,9 +36,9 @@ class BadLineError(Exception):
 
     def of_file(self, path: Path, kept: int) -> ImportFileError:
         """The same for the user, who also hears what became of the rows before it."""
-        before = f"{kept:,} rows before it are" if kept else "nothing before it is"
+        before = f"{kept:,} rows before it were" if kept else "nothing was"
         again = "; the same command again adds nothing twice" if kept else ""
-        return ImportFileError(path, f"{self}; {before} in the store{again}", self.line)
+        return ImportFileError(path, f"{self}; {before} written to the store{again}", self.line)
 
 
 @contextlib.contextmanager

@@ -42,11 +42,12 @@ def stem(text: str) -> str:
 
 def _stem_word(word: str) -> str:
     if len(word) > 4 and word.endswith("ies"):
-        return word[:-3] + "i"
-    for ending in ("ing", "ed", "es", "s"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+        word = word[:-3] + "y"
+    # Of a short rest too little is left to tell words apart: "caring" is no "car".
+    for ending, rest in (("ing", 4), ("ed", 4), ("es", 4), ("s", 3)):
+        if word.endswith(ending) and len(word) - len(ending) >= rest and not word.endswith("ss"):
             word = word[: -len(ending)]
             break
-    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls":
+    if len(word) > 4 and word[-1] == word[-2] and word[-1] not in "ls":
         word = word[:-1]
-    return re.sub(r"(?:e|y)$", "", word) if len(word) > 3 else word
+    return word.rstrip("ey") if len(word) > 4 else word
