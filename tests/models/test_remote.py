@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from limbeck.errors import ConfigError, TeacherError
+from limbeck.errors import ConfigError, DataError, TeacherError
 from limbeck.models.call import Reply
 from limbeck.models.dialects.table import TABLE, dialect
 from limbeck.models.remote import Question, Teacher, parse_teacher
@@ -154,3 +154,16 @@ def test_an_absent_key_names_its_variable() -> None:
 def test_a_base_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="base URL cannot be read; wanted one such as"):
         Teacher(url, "anthropic", "m")
+
+
+def test_a_key_that_no_header_can_carry_is_refused_without_repeating_it() -> None:
+    with pytest.raises(ConfigError, match="copy it again") as caught:
+        Teacher("http://h", "anthropic", "m", f"{SECRET}\n{SECRET}")
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("correlation", ["two\nlines", "naïve", "a b", "x\0"])
+def test_a_correlation_that_no_header_can_carry_is_refused(provider: Any, correlation: str) -> None:
+    with asking(provider) as teacher, pytest.raises(DataError, match="printable ASCII"):
+        teacher.ask("", "q", correlation=correlation)
+    assert provider.requests == []

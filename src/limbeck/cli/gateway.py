@@ -60,8 +60,15 @@ def command(
         else:
             print(_where(url, tasks), flush=True)
 
+    answerer = None
+    if any(task.mode == "cascade" for task in tasks.values()):
+        # Only here: students need the extra `train`, and recording does not.
+        from limbeck.serve.cascade import open_cascade
+
+        answerer = open_cascade(opened)
     with Store(opened.store_url) as store:
-        serve(create_app(settings, store, tasks), settings.host, settings.port, ready)
+        app = create_app(settings, store, tasks, answerer)
+        serve(app, settings.host, settings.port, ready)
 
 
 def _upstream(given: str) -> tuple[str, dict[str, str]]:

@@ -67,6 +67,12 @@ class Teacher:
     ) -> None:
         if attempts < 1:
             raise ConfigError(f"attempts is {attempts!r}; wanted at least 1")
+        if api_key is not None and not _fits_header(api_key):
+            # The key itself is not repeated.
+            raise ConfigError(
+                "the API key holds a space, a line break or a character beyond ASCII; "
+                "copy it again from your provider"
+            )
         self.base_url = base_url
         self.model = model
         self._dialect = dialect(dialect_name)
@@ -98,7 +104,7 @@ class Teacher:
         """The reply to `user` under the instruction `system`, and its response headers.
 
         Header names are in lower case. Raises TeacherError, with what to try, when the teacher
-        says no or stays busy.
+        says no or stays busy, and DataError for a `correlation` that no header can carry.
         """
         body = self._dialect.write_request(
             model=self.model, system=system, user=user, max_tokens=max_tokens
@@ -107,6 +113,11 @@ class Teacher:
         if task is not None:
             sent["x-limbeck-task"] = task
         if correlation is not None:
+            if not _fits_header(correlation):
+                raise DataError(
+                    f"correlation is {correlation!r}; wanted printable ASCII without spaces, "
+                    "because it travels in a header; use a hash or a number of the row"
+                )
             sent["x-limbeck-key"] = correlation
         status, headers, data = self._send(json.dumps(body).encode(), sent)
         if status != 200:
@@ -220,6 +231,10 @@ class Teacher:
 
     def _safe(self, message: str) -> str:
         return message.replace(self._api_key, "[key]") if self._api_key else message
+
+
+def _fits_header(value: str) -> bool:
+    return value.isascii() and value.isprintable() and " " not in value
 
 
 def _checked(url: str, example: str) -> str:

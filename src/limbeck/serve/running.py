@@ -75,7 +75,7 @@ def serve(
             waiting.start()
         # Ctrl-C is how a server in the foreground ends; the open requests have been answered.
         with contextlib.suppress(KeyboardInterrupt):
-            server.run(sockets=[listener])
+            _run(server, listener)
 
 
 @contextlib.contextmanager
@@ -85,18 +85,22 @@ def running_in_thread(app: ASGIApp, port: int = 0) -> Iterator[str]:
         started = threading.Event()
         server = _Server(app, started.set)
 
+        failures: list[LimbeckError] = []
+
         def run() -> None:
             try:
-                server.run(sockets=[listener])
+                _run(server, listener)
+            except LimbeckError as error:
+                failures.append(error)
             finally:
                 started.set()
 
         thread = threading.Thread(target=run, name="limbeck-server")
         thread.start()
         started.wait()
-        if not server.started:
+        if failures:
             thread.join()
-            raise LimbeckError("the application did not start; see the messages above")
+            raise failures[0]
         try:
             yield url
         finally:
@@ -142,6 +146,13 @@ def running(
             yield Running(json.loads(said)["url"], process)
         finally:
             _end(process)
+
+
+def _run(server: uvicorn.Server, listener: socket.socket) -> None:
+    try:
+        server.run(sockets=[listener])
+    except SystemExit:
+        raise LimbeckError("the application did not start; see the messages above") from None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
