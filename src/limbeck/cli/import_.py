@@ -106,9 +106,11 @@ def bytes_bar(name: str, size: int | None) -> Progress:
 
 def _summary(result: ImportResult, task: Task) -> str:
     lines = [
-        f"{result.read:,} rows read: {result.added:,} new traces, {result.already:,} already there",
-        f"{result.outcomes:,} new outcomes",
+        f"rows read      {result.read:>9,}",
+        f"new traces     {result.added:>9,}",
+        f"already there  {result.already:>9,}",
+        f"new outcomes   {result.outcomes:>9,}",
     ]
-    lines += [f"{count:,} rows skipped: {reason}" for reason, count in result.skipped.items()]
+    lines += [f"skipped        {n:>9,}  {reason}" for reason, n in result.skipped.items()]
     lines.append(f"next: limbeck curate --task {task.name}")
     return "\n".join(lines)

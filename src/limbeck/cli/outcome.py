@@ -48,8 +48,9 @@ def command(
 
 def _summary(result: OutcomeResult) -> str:
     lines = [
-        f"{result.read:,} rows read: {result.attached:,} new outcomes, "
-        f"{result.already:,} already there"
+        f"rows read      {result.read:>9,}",
+        f"new outcomes   {result.attached:>9,}",
+        f"already there  {result.already:>9,}",
     ]
-    lines += [f"{count:,} rows skipped: {reason}" for reason, count in result.skipped.items()]
+    lines += [f"skipped        {n:>9,}  {reason}" for reason, n in result.skipped.items()]
     return "\n".join(lines)
