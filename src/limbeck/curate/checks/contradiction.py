@@ -3,6 +3,7 @@
 Catches "... so exchange." before "Answer: deny", and "19 - 4 = 15" before "Answer: 20". Lets pass a
 choice that is named only to be ruled out ("so it is not deny"), a last sentence that names several
 choices with the answer among them, and a chain that draws no conclusion in so many words.
+Numbers are not compared where the answer is an equation: the answer does the last step itself.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 from functools import lru_cache
+from itertools import takewhile
 
 import polars as pl
 
-from limbeck.curate.chain import excerpt, numbers, sentences
+from limbeck.curate.chain import excerpt, numbers, sentences, words
 from limbeck.curate.checks.verdict import CheckSettings, by_row
 from limbeck.curate.equations import equations, show
 from limbeck.types import Task
@@ -34,6 +36,9 @@ _RULED_OUT_AFTER = re.compile(
 )
 
 
+_LITTLE = frozenset({"in", "at", "on", "to", "of", "the", "a", "an", "and", "or"})
+_UNFINISHED = re.compile(r"\d\s*[-+*/×÷]\s*\d")
+"""A formula without its value: the chain leaves the last step to the answer."""
 _NEAR = 100
 """Characters around a choice that may rule it out."""
 
@@ -45,32 +50,32 @@ class Settings(CheckSettings):
 def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
     """Traces whose chain concludes on another choice or number than the answer."""
 
-    def find(
-        rationale: str | None, answer: str | None, choices: list[str], origin: str | None
-    ) -> str | None:
-        # What was written after the answer was known explains it and does not arrive at it, but it
-        # must still argue for the same answer; so the origin makes no difference.
+    def find(rationale: str | None, answer: str | None, choices: list[str]) -> str | None:
         if not rationale or answer is None:
             return None
         if task.answer.kind == "number":
+            if task.reply.equation:
+                return None
             return _other_number(rationale, answer, task)
         if task.answer.kind == "choice" and choices:
             return _other_choice(rationale, answer, tuple(choices))
         return None
 
-    return by_row(frame, ["rationale", "answer", "choices", "origin"], find)
+    return by_row(frame, ["rationale", "answer", "choices"], find)
 
 
 def _other_choice(chain: str, answer: str, choices: tuple[str, ...]) -> str | None:
     lines = sentences(chain)
     concluding = [line for line in lines if _CUE.search(line)]
-    last = lines[-1:] if lines and lines[-1] not in concluding[-1:] else []
-    for line in [*last, *concluding[-1:]]:
+    last = lines[-1:] if lines[-1:] != concluding[-1:] else []
+    # A conclusion that much more text follows was drawn about something else.
+    concluding = [line for line in concluding[-1:] if line in lines[-2:]]
+    for line in [*last, *concluding]:
         named = _named(line, choices)
         standing = {choice for choice, ruled_out in named if not ruled_out}
-        if answer in {choice for choice, _ in named}:
+        if answer in {choice for choice, _ in named} or _mentions(line, answer, choices):
             return None
-        if len(standing) == 1 and (line in concluding[-1:] or _ends_on(line, *standing)):
+        if len(standing) == 1 and (line in concluding or _ends_on(line, *standing)):
             return f"the chain concludes {excerpt(line)!r}, but the answer is {answer!r}"
     return None
 
@@ -85,6 +90,26 @@ def _named(line: str, choices: tuple[str, ...]) -> list[tuple[str, bool]]:
         ruled_out = bool(_RULED_OUT_BEFORE.search(before) or _RULED_OUT_AFTER.search(after))
         found.append((choice, ruled_out))
     return found
+
+
+def _mentions(line: str, answer: str, choices: tuple[str, ...]) -> bool:
+    """Whether all words of `answer` stand in `line` in any inflection ("war museums have")."""
+    if len(answer.split()) == 1:
+        # "accepts" may be an inflection of the choice "accept", but not where it is a choice itself.
+        line = _pattern(choices)[0].sub(" ", line)
+    said = words(line.replace("_", " "))
+    wanted = [word for word in words(answer.replace("_", " ")) if word not in _LITTLE]
+    if not wanted:
+        return False
+    if "".join(wanted) in "".join(said):
+        return True
+    return all(any(_same_word(word, other) for other in said) for word in wanted)
+
+
+def _same_word(word: str, other: str) -> bool:
+    """Inflections share most of the shorter word: lose and losing, theater and theatre."""
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(word, other)))
+    return shared >= 3 and shared >= 0.6 * min(len(word), len(other))
 
 
 def _ends_on(line: str, choice: str) -> bool:
@@ -124,12 +149,12 @@ def _other_number(chain: str, answer: str, task: Task) -> str | None:
     results += [value for step in here or steps[-1:] for value in (step.claimed, step.value)]
     if any(_says(result, given, task) for result in results):
         return None
-    if steps:
+    if steps and not _UNFINISHED.search(said):
         return (
             f"the chain ends on {steps[-1].text!r}, that is {show(steps[-1].claimed)}, "
             f"but the answer is {answer}"
         )
-    if _CUE.search(last) and numbers(last):
+    if _CUE.search(last) and numbers(said) and not _UNFINISHED.search(said):
         return f"the chain concludes {excerpt(last)!r}, but the answer is {answer}"
     return None
 
