@@ -148,7 +148,12 @@ class Task(Noun):
     @cached_property
     def skeleton(self) -> str:
         """The content hash of what stays the same in the calls of the task."""
-        return content_hash({"instruction": self.instruction})
+        return skeleton_of(self.instruction)
+
+
+def skeleton_of(instruction: str) -> str:
+    """The hash of the constant part of a call; white space around it does not count."""
+    return content_hash({"instruction": instruction.strip()})
 
 
 # ---- the trace ----------------------------------------------------------------------------------
@@ -320,6 +325,43 @@ class Ask(Noun):
     causal: bool
 
 
+# ---- the student --------------------------------------------------------------------------------
+
+
+class StudentCard(Noun):
+    """`limbeck.json` beside a student's weights: what it is, what it learned from, how it is asked.
+
+    `skeleton` is the hash of the instructions that it learned instead of reading them; `dataset` and
+    `weights` are content hashes; `max_new_tokens` is long enough for what it was taught to write.
+    """
+
+    schema_version: int = SCHEMA
+    task: Task
+    recipe: str
+    recipe_settings: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    ask: Ask
+    base: str
+    parameters: int
+    dataset: str
+    train_examples: int
+    skeleton: str
+    simulated: bool
+    seed: int
+    steps: int
+    tokens_seen: int
+    seconds: float
+    final_loss: dict[str, float] = {}
+    validation_accuracy: float | None = None
+    max_new_tokens: int
+    weights: str
+    version: str
+
+    @cached_property
+    def id(self) -> str:
+        return content_hash(self.model_dump(mode="json"))
+
+
 # ---- the policy ---------------------------------------------------------------------------------
 
 
@@ -348,3 +390,10 @@ class Policy(Noun):
     @cached_property
     def id(self) -> str:
         return content_hash(self.model_dump(mode="json"))
+
+
+class Promotion(Noun):
+    """Which student serves a task, under which policy. One file a task; it is replaced whole."""
+
+    student_folder: str
+    policy: Policy

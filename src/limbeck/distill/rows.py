@@ -9,7 +9,7 @@ computation (a parity test keeps it so).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -47,6 +47,15 @@ class Batch:
     labels: torch.Tensor  # (S,)
     weights: torch.Tensor  # (S,)
     roles: list[Role] = field(default_factory=list)
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch with its tensors on `device`."""
+        moved = {
+            name: value.to(device, non_blocking=True)
+            for name, value in vars(self).items()
+            if isinstance(value, torch.Tensor)
+        }
+        return replace(self, **moved)
 
     def mask(self, dtype: torch.dtype) -> torch.Tensor | None:
         if self.segments is None:

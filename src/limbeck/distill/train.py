@@ -80,6 +80,8 @@ def train(
     if settings.threads:
         torch.set_num_threads(settings.threads)
     dtype = compute_dtype(settings)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device)  # type: ignore[arg-type]
     reference = copy.deepcopy(model).float() if score is not None else None
     model.train()
     optimizer = Optimizer(model, settings, scratch=scratch, dtype=dtype)
@@ -109,7 +111,7 @@ def train(
         ) if settings.mean == "token" else math.fsum(trees[index].weight for index in chosen)
         sums: dict[Role, tuple[float, int]] = {}
         for piece in micro_batches(rows, settings.micro_tokens):
-            loss = batch_loss(model, collate(piece, pad), norm, dtype)
+            loss = batch_loss(model, collate(piece, pad).to(device), norm, dtype)
             if not math.isfinite(float(loss.value.detach())):
                 (folder / "diverged.txt").write_text(f"step {step}: trees {chosen}\n", encoding="utf-8")
                 raise TrainingError(

@@ -91,7 +91,8 @@ class Student:
             raise StudentError(
                 f"the student in {str(folder)!r} cannot be loaded: {reason}"
             ) from None
-        return cls(card, model.eval(), tokenizer)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return cls(card, model.eval().to(device), tokenizer)
 
     def ask(
         self,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from limbeck.capture.reply import Reading, read_reply
 from limbeck.models.call import Call, Reply
 from limbeck.store.writer import Writer
-from limbeck.types import Price, Provenance, Status, Task, Trace, Usage, content_hash
+from limbeck.types import Price, Provenance, Status, Task, Trace, Usage, skeleton_of
 
 PER_TOKEN = 1e-6
 """Prices are in USD for a million tokens."""
@@ -127,7 +127,7 @@ def _provenance(exchange: Exchange, generator: str, simulated: bool) -> Provenan
         source="gateway",
         generator=generator,
         simulated=simulated,
-        skeleton=content_hash({"instruction": exchange.call.system}),
+        skeleton=skeleton_of(exchange.call.system),
         request_id=exchange.request_id,
         correlation=exchange.correlation,
     )
