@@ -65,9 +65,11 @@ def starting_choice(text: str, choices: tuple[str, ...]) -> int:
     """How many characters the longest choice takes that `text` starts with; 0 for none."""
     longest = 0
     for choice in choices:
-        found = re.match(re.escape(choice) + r"(?!\w)", text, re.IGNORECASE)
-        if found:
-            longest = max(longest, found.end())
+        # No pattern: choices differ from call to call, and compiling five a call takes longest.
+        end = len(choice)
+        if end > longest and text[:end].lower() == choice.lower():
+            within = text[end - 1 : end + 1].isalnum() and end < len(text)
+            longest = longest if within else end
     return longest
 
 
