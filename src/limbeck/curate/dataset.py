@@ -110,6 +110,19 @@ class Dataset:
         """The names of the splits; one of them may be empty."""
         return tuple(self.manifest.summary.splits)
 
+    @property
+    def simulated(self) -> bool:
+        """Whether any of the replies came from a simulated teacher."""
+        return any(generator.simulated for generator in self.manifest.summary.generators)
+
+    def teacher_correct(self, split: str) -> list[bool]:
+        """Whether the teacher was right, for each item of a split whose truth another source tells.
+
+        A teacher that gave no answer in form was wrong. Raises DatasetError if there is no such
+        split.
+        """
+        return [bool(said) for said in self.rows(split)["teacher_correct"].drop_nulls()]
+
     def rows(self, split: str) -> pl.DataFrame:
         """A split as a table with the columns `ROWS`, in the order of the trace ids.
 
