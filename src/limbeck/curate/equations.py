@@ -30,6 +30,18 @@ _ASKED = re.compile(
 _DENIED = re.compile(r"\s*(?:\?|\W{0,2}(?:is\s+|does\s+)?(?:not|no|false|untrue|fails)\b)", re.I)
 """A comparison that is asked about or denied is not claimed: "is 33 <= 30? No"."""
 
+_MEASURES = frozenset(
+    re.findall(
+        r"\w+",
+        "inch inche foot feet yard mile cm mm km meter metre centimeter kilometer hour minute "
+        "second day week month year dollar cent penny pennie gram kg kilogram pound ounce ton "
+        "liter litre ml gallon quart pint cup tablespoon teaspoon",
+    )
+)
+_ROUNDED = Fraction(5, 1000)
+"""Relative error of a product with a rounded factor ("360 * 1.33 = 480")."""
+_NOISE = Fraction(1, 10**9)
+"""Relative error of numbers that were copied from a computer's floating point."""
 _NEAR = 200
 """Characters around a comparison that are searched for whether it is claimed at all."""
 
@@ -75,7 +87,12 @@ def _compare(text: str, left: list[Token], relation: Token, right: list[Token]) 
             return None
     elif not any(token.kind == "operator" for token in left[1:]):
         return None
-    if _is_share(left) or not _same_units(left, compares) or not _same_units(right, compares):
+    if (
+        _is_share(left)
+        or _mixes_slashes(left)
+        or not _same_units(left, compares)
+        or not _same_units(right, compares)
+    ):
         return None
     value, claimed = evaluate(left), evaluate(right)
     if value is None or claimed is None:
@@ -83,7 +100,11 @@ def _compare(text: str, left: list[Token], relation: Token, right: list[Token]) 
     if compares:
         holds = _RELATIONS[relation.text](value, claimed) or not _same_units(left + right, True)
     else:
-        holds = _close(value, claimed, right) or _runs_on(value, right)
+        if _converts(left, right):
+            return None
+        loose = _ROUNDED if operators(left) & {"*", "/"} and _has_decimals(left) else _NOISE
+        holds = abs(value - claimed) <= abs(value) * loose
+        holds = holds or _close(value, claimed, right) or _runs_on(value, right)
     whole = text[left[0].start : right[-1].end].strip()
     return Equation(whole, relation.text if compares else "=", value, claimed, holds)
 
@@ -103,6 +124,28 @@ def _is_share(side: list[Token]) -> bool:
         ["word"],
         ["word", "word"],
     )
+
+
+def _converts(left: list[Token], right: list[Token]) -> bool:
+    """`6 inches + 6 inches = 1 foot` changes the measure on the way."""
+    measures = [{t.text.rstrip("s") for t in side if t.kind == "word"} for side in (left, right)]
+    before, after = (found & _MEASURES for found in measures)
+    return bool(before and after and before != after)
+
+
+def _mixes_slashes(side: list[Token]) -> bool:
+    """`7 / 1/2` divides by a half for people, though not for the rules of precedence."""
+    tight = [
+        before.end == token.start and token.end == after.start
+        for before, token, after in zip(side, side[1:], side[2:], strict=False)
+        if token.text == "/"
+    ]
+    return len(set(tight)) > 1
+
+
+def _has_decimals(side: list[Token]) -> bool:
+    """Whether a number has two decimals or more, and so may have been rounded before."""
+    return any(len(token.text.partition(".")[2].rstrip("% ")) > 1 for token in side)
 
 
 def _same_units(side: list[Token], compares: bool) -> bool:

@@ -95,7 +95,7 @@ def _named(line: str, choices: tuple[str, ...]) -> list[tuple[str, bool]]:
 def _mentions(line: str, answer: str, choices: tuple[str, ...]) -> bool:
     """Whether all words of `answer` stand in `line` in any inflection ("war museums have")."""
     if len(answer.split()) == 1:
-        # "accepts" may be an inflection of the choice "accept", but not where it is a choice itself.
+        # "accepts" may be an inflection of "accept", but not where it is a choice itself.
         line = _pattern(choices)[0].sub(" ", line)
     said = words(line.replace("_", " "))
     wanted = [word for word in words(answer.replace("_", " ")) if word not in _LITTLE]
@@ -108,7 +108,9 @@ def _mentions(line: str, answer: str, choices: tuple[str, ...]) -> bool:
 
 def _same_word(word: str, other: str) -> bool:
     """Inflections share most of the shorter word: lose and losing, theater and theatre."""
-    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(word, other)))
+    shared = sum(
+        1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(word, other, strict=False))
+    )
     return shared >= 3 and shared >= 0.6 * min(len(word), len(other))
 
 
