@@ -44,6 +44,12 @@ class MissingExtraError(LimbeckError):
             f"this needs the module {module!r}, which is not installed; "
             f"install it with: pip install 'limbeck[{extra}]'"
         )
+        self.module = module
+        self.extra = extra
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        # An exception travels between processes by its arguments, which are not the message here.
+        return MissingExtraError, (self.module, self.extra)
 
 
 class DataError(LimbeckError):

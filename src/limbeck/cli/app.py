@@ -30,6 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "distill": ("limbeck.cli.distill", "Train a student on a dataset."),
     "evaluate": ("limbeck.cli.evaluate", "Score students by verified outcome."),
     "calibrate": ("limbeck.cli.calibrate", "Fit the policy that says when a student may answer."),
+    "promote": ("limbeck.cli.promote", "Make a student serve its task under its policy."),
     "report": ("limbeck.cli.report", "Write the report as a page, Markdown and JSON."),
     "store": ("limbeck.cli.store", "Count or verify what the store holds."),
     "sandbox": ("limbeck.cli.sandbox", "Run a simulated teacher on this machine."),

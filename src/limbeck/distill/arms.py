@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from limbeck.curate.dataset import read_dataset
 from limbeck.distill.distill import distill
 from limbeck.distill.settings import DistillSettings
@@ -22,7 +24,7 @@ class ArmSpec(Noun):
     recipe: str
     base: str = "nano"
     settings: DistillSettings = DistillSettings()
-    recipe_given: dict[str, Any] = {}
+    recipe_given: dict[str, Any] = Field(default_factory=dict)
     trust_remote_code: bool = False
 
 
@@ -35,7 +37,10 @@ def train_arm(
     """One run in this process; returns the student's folder."""
     # The number of threads is the machine's business and no part of the run's identity.
     import torch
+    from transformers.utils import logging
 
+    # Bars of several processes would overwrite the one board that shows them all.
+    logging.disable_progress_bar()
     torch.set_num_threads(spec.settings.threads or threads)
     return distill(
         read_dataset(spec.dataset),

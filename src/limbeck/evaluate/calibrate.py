@@ -33,7 +33,9 @@ def fit_policy(answers: Answers, max_risk: float, confidence: float, *, seed: in
     always goes to the teacher, so it takes no part. Raises `DataError` on fewer than 40 replies.
     """
     if not (0 < max_risk < 1 and 0 < confidence < 1):
-        raise DataError(f"max risk {max_risk!r} and confidence {confidence!r} must lie between 0 and 1")
+        raise DataError(
+            f"max risk {max_risk!r} and confidence {confidence!r} must lie between 0 and 1"
+        )
     usable = np.array([said is not None for said in answers.said], dtype=np.bool_)
     n = len(answers.right)
     if n < 40:
@@ -106,9 +108,12 @@ def confidence_of(policy: Policy, signals: NDArray[np.float64]) -> NDArray[np.fl
 
 def more_calls_needed(policy: Policy) -> int | None:
     """About how many more labelled calls would let the tested threshold pass, if its error rate
-    stayed; None where that rate is above the promised risk, so that no number would."""
+    stayed; None where that rate is above the promised risk, or where no answer was in the task's
+    form, so that no number would."""
     if policy.threshold is not None:
         return 0
+    if not policy.n_bound:
+        return None
     rate = policy.n_errors / policy.n_accepted if policy.n_accepted else 0.0
     if rate >= policy.max_risk:
         return None

@@ -77,10 +77,13 @@ class Student:
         try:
             import torch
             from transformers import AutoModelForCausalLM, AutoTokenizer
+            from transformers.utils import logging
         except ImportError as error:
             raise MissingExtraError(error.name or "torch", "train") from None
         if threads:
             torch.set_num_threads(threads)
+        # Its bar for a load of milliseconds would stand between our own lines.
+        logging.disable_progress_bar()
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder)
             model = AutoModelForCausalLM.from_pretrained(
@@ -118,7 +121,7 @@ class Decoder:
         self._model = model
         self._tokenizer = tokenizer
         self._control = {
-            name: int(tokenizer.convert_tokens_to_ids(control_token(name)))  # type: ignore[arg-type]
+            name: int(tokenizer.convert_tokens_to_ids([control_token(name)])[0])
             for name in CONTROLS
         }
         eos, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
