@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin
 
+import tomli_w
 from pydantic import BaseModel, Field, ValidationError
 
 from limbeck.errors import ConfigError
@@ -137,6 +138,15 @@ class Workspace:
     def tasks(self) -> tuple[Task, ...]:
         """Every task of the folder `tasks/`, by name."""
         return tuple(self.task(name) for name in self._task_names())
+
+    def write_task(self, task: Task) -> Path:
+        """Write the task's file, whole, over the one that may be there; returns its path."""
+        path = self.tasks_folder / f"{task.name}.toml"
+        values = task.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
+        partial = path.with_suffix(".partial")
+        partial.write_text(tomli_w.dumps(values, multiline_strings=True), encoding="utf-8")
+        partial.replace(path)
+        return path
 
     def _task_names(self) -> list[str]:
         return sorted(path.stem for path in self.tasks_folder.glob("*.toml"))

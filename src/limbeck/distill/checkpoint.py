@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 FILE = "checkpoint.safetensors"
 
 
-def save_checkpoint(folder: Path, tensors: dict[str, torch.Tensor], progress: dict[str, Any]) -> None:
+def save_checkpoint(
+    folder: Path, tensors: dict[str, torch.Tensor], progress: dict[str, Any]
+) -> None:
     """Writes the tensors and the progress (JSON-ready) of a run; atomic."""
     import torch
     from safetensors.torch import save_file

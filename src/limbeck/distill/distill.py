@@ -34,7 +34,9 @@ def student_name(
     recipe_given: dict[str, Any] | None = None,
 ) -> str:
     """The folder name of a run: readable, and the same for the same data, recipe and settings."""
-    short = _identity(dataset, recipe, base, settings, recipe_given or {}).removeprefix("sha256:")[:8]
+    short = _identity(dataset, recipe, base, settings, recipe_given or {}).removeprefix("sha256:")[
+        :8
+    ]
     return f"{dataset.task.name}-{recipe.rsplit('.', 1)[-1]}-s{settings.seed}-{short}"
 
 
@@ -76,9 +78,7 @@ def distill(
         raise DatasetError(
             f"the dataset {dataset.path.name!r} has no training examples; curate more traces first"
         )
-    model, tokenizer = start(
-        base, _texts(examples), settings, trust_remote_code=trust_remote_code
-    )
+    model, tokenizer = start(base, _texts(examples), settings, trust_remote_code=trust_remote_code)
     preflight.check_tokenizer(tokenizer)
     preflight.check_answers(dataset.task, examples, tokenizer)
     trees = found.trees(examples, chosen)

@@ -27,7 +27,7 @@ class Optimizer:
         self._settings = settings
         self._live = [p for p in model.parameters() if p.requires_grad]
         self._names = [name for name, p in model.named_parameters() if p.requires_grad]
-        self._master = self._live
+        self._master: list[torch.Tensor] = list(self._live)
         if dtype != torch.float32:
             self._master = [p.detach().float().clone() for p in self._live]
             # Parameters only: rounding the buffers would move the rotary positions.

@@ -37,9 +37,7 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
         )
 
 
-def check_targets(
-    trees: Sequence[EncodedTree], end: int, branches_wanted: Sequence[Tree]
-) -> None:
+def check_targets(trees: Sequence[EncodedTree], end: int, branches_wanted: Sequence[Tree]) -> None:
     """Something is supervised in every branch, the end is among it, and no prompt is empty."""
     if not trees:
         raise PreflightError("there is nothing to train on: the training split is empty")
@@ -49,16 +47,16 @@ def check_targets(
         for branch, text in zip(tree.branches, source.branches, strict=True):
             shown = [part.text for part in text.parts][:2]
             if not any(branch.weights):
-                raise PreflightError(f"a target has no supervised token: {shown!r}; give a part a weight")
+                raise PreflightError(
+                    f"a target has no supervised token: {shown!r}; give a part a weight"
+                )
             if branch.ids[-1] != end or not branch.weights[-1]:
                 raise PreflightError(
                     f"the end of a target is not supervised: {shown!r}; the student would never stop"
                 )
 
 
-def fit_length(
-    trees: Sequence[EncodedTree], settings: DistillSettings
-) -> tuple[list[int], float]:
+def fit_length(trees: Sequence[EncodedTree], settings: DistillSettings) -> tuple[list[int], float]:
     """Indices of the trees that fit `max_length`, and the share that does not.
 
     A target is never cut: a tree that does not fit is left out whole. Raises above `max_cut_share`.
@@ -66,7 +64,8 @@ def fit_length(
     fits = [
         index
         for index, tree in enumerate(trees)
-        if len(tree.prompt) + max(len(branch.ids) for branch in tree.branches) <= settings.max_length
+        if len(tree.prompt) + max(len(branch.ids) for branch in tree.branches)
+        <= settings.max_length
     ]
     share = 1 - len(fits) / len(trees)
     if share > settings.max_cut_share:
@@ -78,10 +77,14 @@ def fit_length(
     return fits, share
 
 
-def check_answers(task: Task, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase) -> None:
+def check_answers(
+    task: Task, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase
+) -> None:
     """What is taught is the verified answer, and the student can write every answer it is taught."""
     for example in examples:
-        ids = tokenizer(example.answer, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        ids = tokenizer(example.answer, add_special_tokens=False, split_special_tokens=True)[
+            "input_ids"
+        ]
         back = str(tokenizer.decode(ids, skip_special_tokens=True)).strip()
         if judge(task, back, example.answer, example.choices).score < 1:
             raise PreflightError(

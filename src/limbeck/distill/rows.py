@@ -50,12 +50,15 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same batch with its tensors on `device`."""
-        moved = {
-            name: value.to(device, non_blocking=True)
-            for name, value in vars(self).items()
-            if isinstance(value, torch.Tensor)
-        }
-        return replace(self, **moved)
+        return replace(
+            self,
+            ids=self.ids.to(device),
+            positions=self.positions.to(device),
+            segments=None if self.segments is None else self.segments.to(device),
+            sources=self.sources.to(device),
+            labels=self.labels.to(device),
+            weights=self.weights.to(device),
+        )
 
     def mask(self, dtype: torch.dtype) -> torch.Tensor | None:
         if self.segments is None:
@@ -76,7 +79,11 @@ def tree_row(tree: EncodedTree, branches: Sequence[EncodedBranch]) -> Row:
     The first token of a branch is predicted from the last token of the prompt, every other from the
     token before it; a token of weight 0 (a control token that is given) is not predicted.
     """
-    ids, positions, segments = list(tree.prompt), list(range(len(tree.prompt))), [0] * len(tree.prompt)
+    ids, positions, segments = (
+        list(tree.prompt),
+        list(range(len(tree.prompt))),
+        [0] * len(tree.prompt),
+    )
     targets: list[int] = []
     sources: list[int] = []
     weights: list[float] = []

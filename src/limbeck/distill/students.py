@@ -71,12 +71,15 @@ def _from_scratch(
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=None,
-        attn_implementation=BMM,
     )
-    return Qwen2ForCausalLM(config), tokenizer
+    model = Qwen2ForCausalLM(config)
+    model.set_attn_implementation(BMM)
+    return model, tokenizer
 
 
-def _pretrained(base: str, trust_remote_code: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _pretrained(
+    base: str, trust_remote_code: bool
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -96,16 +99,20 @@ def _pretrained(base: str, trust_remote_code: bool) -> tuple[PreTrainedModel, Pr
             f"one of the presets {sorted(PRESETS)}, a folder with config.json, model.safetensors and "
             "tokenizer.json, or the id of a model on the hub"
         )
-        raise StudentError(f"no student can be loaded from {base!r} ({reason}); wanted {hint}") from None
+        raise StudentError(
+            f"no student can be loaded from {base!r} ({reason}); wanted {hint}"
+        ) from None
     if tokenizer.eos_token_id is None:
-        raise StudentError(f"the tokenizer of {base!r} has no end-of-text token; set eos_token in it")
+        raise StudentError(
+            f"the tokenizer of {base!r} has no end-of-text token; set eos_token in it"
+        )
     tokens = [control_token(name) for name in CONTROLS]
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         # A pad token that is also the end token would never be learned as the end.
         tokens.append(PAD)
         tokenizer.add_special_tokens({"pad_token": PAD})
     tokenizer.add_special_tokens({"extra_special_tokens": tokens})
-    if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
+    if len(tokenizer) > model.config.vocab_size:
         model.resize_token_embeddings(len(tokenizer), pad_to_multiple_of=64, mean_resizing=False)
     model.config.pad_token_id = tokenizer.pad_token_id
     return model, tokenizer

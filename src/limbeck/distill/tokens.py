@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from limbeck.models.controls import CONTROLS, END, PAD, control_token
+from limbeck.models.controls import CONTROLS, END, PAD, control_ids, control_token
 from limbeck.types import Branch, Role, Tree
 
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ class Encoder:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, part_mean: bool) -> None:
         self._tokenizer = tokenizer
         self._part_mean = part_mean
-        self._controls = {
-            name: int(tokenizer.convert_tokens_to_ids(control_token(name))) for name in CONTROLS
-        }
+        self._controls = control_ids(tokenizer)
         eos = tokenizer.eos_token_id
         assert isinstance(eos, int)
         self._end = eos
@@ -71,7 +69,11 @@ class Encoder:
             for part in branch.parts
             if part.role != "control"
         ]
-        ids = iter(self._tokenizer(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"] if texts else [])
+        ids = iter(
+            self._tokenizer(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+            if texts
+            else []
+        )
         prompts = [tuple(next(ids)) for _ in trees]
         return [
             EncodedTree(
@@ -89,7 +91,9 @@ class Encoder:
         roles: list[Role] = []
         for index, part in enumerate(branch.parts):
             piece = (
-                [self._controls[part.text]] if part.role == "control" else [int(i) for i in next(texts)]
+                [self._controls[part.text]]
+                if part.role == "control"
+                else [int(i) for i in next(texts)]
             )
             if index == len(branch.parts) - 1:
                 piece = [*piece, self._end]

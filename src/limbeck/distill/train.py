@@ -91,7 +91,9 @@ def train(
     found = load_checkpoint(folder)
     if found is not None and found[1]["identity"] == identity:
         tensors, saved = found
-        best = {k.removeprefix("best/"): v for k, v in tensors.items() if k.startswith("best/")} or None
+        best = {
+            k.removeprefix("best/"): v for k, v in tensors.items() if k.startswith("best/")
+        } or None
         optimizer.load_state({k: v for k, v in tensors.items() if not k.startswith("best/")})
         run = _Run(**saved["run"])
     else:
@@ -106,19 +108,23 @@ def train(
     plan = schedule(lengths, settings.batch, settings.steps, settings.seed)
     for step, chosen in enumerate(islice(plan, run.step, None), start=run.step):
         rows = rows_of([trees[index] for index in chosen], settings.layout)
-        norm = math.fsum(
-            weight for row in rows for weight in row.weights
-        ) if settings.mean == "token" else math.fsum(trees[index].weight for index in chosen)
+        norm = (
+            math.fsum(weight for row in rows for weight in row.weights)
+            if settings.mean == "token"
+            else math.fsum(trees[index].weight for index in chosen)
+        )
         sums: dict[Role, tuple[float, int]] = {}
         for piece in micro_batches(rows, settings.micro_tokens):
             loss = batch_loss(model, collate(piece, pad).to(device), norm, dtype)
             if not math.isfinite(float(loss.value.detach())):
-                (folder / "diverged.txt").write_text(f"step {step}: trees {chosen}\n", encoding="utf-8")
+                (folder / "diverged.txt").write_text(
+                    f"step {step}: trees {chosen}\n", encoding="utf-8"
+                )
                 raise TrainingError(
                     f"the loss is not a number at step {step} (the batch is named in "
                     f"{folder / 'diverged.txt'}); lower the learning rate"
                 )
-            loss.value.backward()  # type: ignore[no-untyped-call]
+            loss.value.backward()
             for role, (nats, count) in loss.by_role.items():
                 had = sums.get(role, (0.0, 0))
                 sums[role] = (had[0] + nats, had[1] + count)
@@ -139,7 +145,11 @@ def train(
                 run.best = accuracy
                 best = {name: tensor.clone() for name, tensor in optimizer.weights().items()}
         if watch is not None:
-            watch(Progress(run.step, settings.steps, dict(run.loss), run.tokens, run.seconds, run.best))
+            watch(
+                Progress(
+                    run.step, settings.steps, dict(run.loss), run.tokens, run.seconds, run.best
+                )
+            )
         if should_stop() and not last:
             checkpoint()
             raise Interrupted(

@@ -55,7 +55,8 @@ def side_by_side(
     )
     with pool, _stopping(stop) as interrupted:
         futures: dict[Future[Any], int] = {
-            pool.submit(_call, job, index, argument): index for index, argument in enumerate(arguments)
+            pool.submit(_call, job, index, argument): index
+            for index, argument in enumerate(arguments)
         }
         waiting = set(futures)
         failed: BaseException | None = None
@@ -66,7 +67,11 @@ def side_by_side(
             for future in done:
                 error = future.exception() if not future.cancelled() else None
                 if error is not None:
-                    failed = failed if failed is not None and not isinstance(failed, Interrupted) else error
+                    failed = (
+                        failed
+                        if failed is not None and not isinstance(failed, Interrupted)
+                        else error
+                    )
                     stop.set()
                 elif not future.cancelled():
                     results[futures[future]] = future.result()
@@ -75,7 +80,9 @@ def side_by_side(
                 for future in waiting:
                     future.cancel()
     if interrupted.is_set():
-        raise Interrupted("stopped; what was finished is kept, and the same command continues from there")
+        raise Interrupted(
+            "stopped; what was finished is kept, and the same command continues from there"
+        )
     if isinstance(failed, BrokenProcessPool):
         raise LimbeckError(
             "a worker process died, most likely for want of memory; run fewer at a time with --jobs 1"

@@ -96,7 +96,11 @@ def evaluate(dataset: Dataset, split: str, answers: Sequence[Answers]) -> Evalua
     )
     examples = answers[0].examples
     common = Counter(example.truth for example in dataset.split("train")).most_common(1)
-    majority = sum(example.truth == common[0][0] for example in examples) / len(examples) if common else 0.0
+    majority = (
+        sum(example.truth == common[0][0] for example in examples) / len(examples)
+        if common
+        else 0.0
+    )
     teacher = _teacher(dataset, split)
     return Evaluation(
         task=dataset.task.name,
@@ -149,7 +153,9 @@ def compare(first: Sequence[Answers], second: Sequence[Answers], name: str) -> C
         size = min(len(first), len(second))
         a, b = _matrix(first[:size]), _matrix(second[:size])
     interval = paired_difference(a, b)
-    verdict = "better" if interval.low > 0 else "worse" if interval.high < 0 else "no difference seen"
+    verdict = (
+        "better" if interval.low > 0 else "worse" if interval.high < 0 else "no difference seen"
+    )
     return Comparison(
         against=name,
         difference=float(a.mean() - b.mean()),
@@ -204,7 +210,9 @@ def _findings(arms: Sequence[Arm], teacher: SeedScore | None) -> list[str]:
             )
         found.append(text)
     if arms and all(arm.recipe != CONTROL for arm in arms):
-        found.append("There is no label-only control here, so nothing can be said about rationales.")
+        found.append(
+            "There is no label-only control here, so nothing can be said about rationales."
+        )
     few = min((len(arm.seeds) for arm in arms), default=0)
     if few < 3:
         found.append(
@@ -214,8 +222,10 @@ def _findings(arms: Sequence[Arm], teacher: SeedScore | None) -> list[str]:
     best = max(arms, key=lambda arm: arm.accuracy, default=None)
     if best is not None and teacher is not None:
         relation = (
-            "above" if best.interval.low > teacher.accuracy
-            else "below" if best.interval.high < teacher.accuracy
+            "above"
+            if best.interval.low > teacher.accuracy
+            else "below"
+            if best.interval.high < teacher.accuracy
             else "level with"
         )
         found.append(

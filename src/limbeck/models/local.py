@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from limbeck.errors import MissingExtraError, StudentError
-from limbeck.models.controls import CONTROLS, control_token
+from limbeck.models.controls import control_ids
 from limbeck.types import Ask, StudentCard
 
 if TYPE_CHECKING:
@@ -120,10 +120,7 @@ class Decoder:
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         self._model = model
         self._tokenizer = tokenizer
-        self._control = {
-            name: int(tokenizer.convert_tokens_to_ids([control_token(name)])[0])
-            for name in CONTROLS
-        }
+        self._control = control_ids(tokenizer)
         eos, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
         assert isinstance(eos, int)
         assert isinstance(pad, int)

@@ -33,12 +33,16 @@ class Question(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What came of a question: a reply with the headers of its response, or an error."""
+    """What came of a question: a reply with the headers of its response, or an error.
+
+    `seconds` is the time until then, with all attempts and the waits between them.
+    """
 
     question: Question
     reply: Reply | None
     headers: Mapping[str, str]
     error: TeacherError | None
+    seconds: float
 
 
 class Teacher:
@@ -170,6 +174,7 @@ class Teacher:
         self.close()
 
     def _asked(self, question: Question) -> Asked:
+        began = time.perf_counter()
         try:
             reply, headers = self.ask(
                 question.system,
@@ -179,8 +184,8 @@ class Teacher:
                 max_tokens=question.max_tokens,
             )
         except TeacherError as error:
-            return Asked(question, None, {}, error)
-        return Asked(question, reply, headers, None)
+            return Asked(question, None, {}, error, time.perf_counter() - began)
+        return Asked(question, reply, headers, None, time.perf_counter() - began)
 
     def _send(self, body: bytes, sent: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
         for attempt in count():

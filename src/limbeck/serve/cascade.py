@@ -7,7 +7,7 @@ in one thread, so that generation never stalls the event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from limbeck.models.local import Said, Student, read_card
 from limbeck.types import Policy, Promotion, Task, skeleton_of
 from limbeck.verify.table import normalize
 from limbeck.workspace import Workspace
+
+Ask = Callable[[Sequence[str]], list[Said]]
 
 BATCH = 64
 """Calls that the student is asked at once, at most."""
@@ -68,7 +70,7 @@ class _Seat:
     """One student at work: its policy, and the calls that wait for it."""
 
     policy: Policy
-    ask: Callable[[Sequence[str]], list[Said]]
+    ask: Ask
     waiting: list[tuple[str, asyncio.Future[Said]]] = field(default_factory=list)
     busy: bool = False
 
@@ -76,7 +78,7 @@ class _Seat:
 class Cascade:
     """Decides call by call. The students are loaded once, before the first call."""
 
-    def __init__(self, seats: dict[str, tuple[Policy, Callable[[Sequence[str]], list[Said]]]]) -> None:
+    def __init__(self, seats: Mapping[str, tuple[Policy, Ask]]) -> None:
         self._seats = {task: _Seat(policy, ask) for task, (policy, ask) in seats.items()}
         self._work: set[asyncio.Task[None]] = set()
 
@@ -156,7 +158,7 @@ def promote(workspace: Workspace, folder: Path, policy: Policy) -> Path:
 
 def open_cascade(workspace: Workspace) -> Cascade:
     """The cascade of all tasks of a workspace that have a promoted student."""
-    seats = {}
+    seats: dict[str, tuple[Policy, Ask]] = {}
     for task in workspace.tasks():
         promotion = read_promotion(workspace, task.name)
         if promotion is None:

@@ -1,6 +1,6 @@
 """`label`: input → answer. The control of every comparison; it never sees a rationale.
 
-    L = mean over examples of  −log p(answer, end | input, ⟨answer⟩)
+L = mean over examples of  −log p(answer, end | input, ⟨answer⟩)
 """
 
 from __future__ import annotations

@@ -40,11 +40,15 @@ def load_recipe(name: str) -> Recipe:
     """The recipe of that name; raises `ConfigError` naming the ones that exist."""
     module = TABLE.get(name) or _from_entry_points().get(name) or (name if "." in name else None)
     if module is None:
-        raise ConfigError(f"there is no recipe {name!r}; wanted one of {sorted(TABLE)} or a module path")
+        raise ConfigError(
+            f"there is no recipe {name!r}; wanted one of {sorted(TABLE)} or a module path"
+        )
     try:
         found = importlib.import_module(module)
     except ImportError as error:
-        raise ConfigError(f"the recipe {name!r} cannot be imported from {module!r}: {error}") from None
+        raise ConfigError(
+            f"the recipe {name!r} cannot be imported from {module!r}: {error}"
+        ) from None
     absent = [part for part in ("Settings", "trees", "ask") if not hasattr(found, part)]
     if absent:
         raise ConfigError(f"the recipe module {module!r} lacks {absent}; see CONTRIBUTING.md")

@@ -1,0 +1,111 @@
+"""What a run of the loop does: tasks, recipes, numbers of calls, settings of the students."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from limbeck.distill.recipes.table import TABLE as RECIPES
+from limbeck.distill.settings import DistillSettings
+from limbeck.errors import UsageError
+from limbeck.types import Noun, content_hash
+
+Size = Literal["quick", "default", "full"]
+
+
+class TaskPlan(Noun):
+    """One task of the run. `calls` are recorded for training and evaluation, `fresh` come after."""
+
+    name: str
+    recipes: tuple[str, ...]
+    calls: int
+    fresh: int
+    settings: DistillSettings
+
+
+class Plan(Noun):
+    """One run; what it makes is a function of this, the code and the teacher."""
+
+    size: Size
+    tasks: tuple[TaskPlan, ...]
+    seed: int = 0
+    seeds: int = 1
+    """Students an arm."""
+    max_risk: float = 0.05
+    confidence: float = 0.95
+    fault_rate: float = 0.30
+    """Share of the simulated teacher's replies that go wrong on purpose."""
+    latency_s: float = 0.02
+    """How long the simulated teacher takes to answer, on purpose, in seconds."""
+    teacher: str | None = None
+    """`PROVIDER:MODEL` of a real teacher; None for the simulated one."""
+
+    @property
+    def id(self) -> str:
+        return content_hash(self.model_dump(mode="json")).removeprefix("sha256:")[:8]
+
+
+ALL = tuple(RECIPES)
+_TASKS: dict[Size, dict[str, tuple[str, ...]]] = {
+    "quick": {"refunds": ALL},
+    "default": {"refunds": ALL, "ledger": ("label", "think-first")},
+    "full": {"refunds": ALL, "ledger": ALL, "routes": ALL},
+}
+_CALLS: dict[Size, tuple[int, int]] = {
+    "quick": (1200, 200),
+    "default": (3000, 500),
+    "full": (3000, 500),
+}
+_SETTINGS: dict[str, DistillSettings] = {
+    "refunds": DistillSettings(steps=300, batch=32),
+    "ledger": DistillSettings(steps=600, batch=32),
+    "routes": DistillSettings(steps=600, batch=32),
+}
+_QUICK_STEPS = 100
+
+
+def make_plan(
+    size: Size,
+    *,
+    seed: int = 0,
+    seeds: int = 1,
+    tasks: tuple[str, ...] = (),
+    recipes: tuple[str, ...] = (),
+    calls: int | None = None,
+    teacher: str | None = None,
+) -> Plan:
+    """The plan of a size, with the caller's choice of tasks and recipes; raises `UsageError`."""
+    known = _TASKS["full"]
+    for name in tasks:
+        if name not in known:
+            raise UsageError(f"--tasks names {name!r}; wanted some of {', '.join(known)}")
+    for name in recipes:
+        if name not in RECIPES:
+            raise UsageError(f"--recipes names {name!r}; wanted some of {', '.join(RECIPES)}")
+    if calls is not None and calls < 400:
+        raise UsageError(f"--calls is {calls}; wanted at least 400, or no number means anything")
+    chosen = {name: _TASKS[size].get(name, known[name]) for name in tasks} or _TASKS[size]
+    count, fresh = _CALLS[size]
+    return Plan(
+        size=size,
+        seed=seed,
+        seeds=seeds,
+        teacher=teacher,
+        tasks=tuple(
+            TaskPlan(
+                name=name,
+                recipes=recipes or default_recipes,
+                calls=calls or count,
+                fresh=fresh,
+                settings=_settings(name, size, seed),
+            )
+            for name, default_recipes in chosen.items()
+        ),
+    )
+
+
+def _settings(name: str, size: Size, seed: int) -> DistillSettings:
+    settings = _SETTINGS[name]
+    changes: dict[str, object] = {"seed": seed}
+    if size == "quick":
+        changes["steps"] = _QUICK_STEPS
+    return settings.model_copy(update=changes)
