@@ -1,0 +1,123 @@
+"""Every student beside the control, the teacher and the commonest answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from limbeck.distill.recipes.table import CONTROL as CONTROL_RECIPE
+from limbeck.evaluate.evaluate import Arm, Evaluation
+from limbeck.evaluate.intervals import Interval
+from limbeck.report.figures.bars import ROW, chart, names
+from limbeck.report.figures.chart import CONTROL, FAINT, STUDENT, TEACHER, Figure, Table
+from limbeck.report.numbers import count, percent, span
+
+
+def accuracy(name: str, evaluation: Evaluation) -> Figure:
+    """Dots with 95 % intervals, and a ring for each seed where there are several."""
+    rows = [
+        _row(
+            arm_name(arm, evaluation),
+            arm.accuracy,
+            CONTROL if arm.recipe == CONTROL_RECIPE else STUDENT,
+            arm.interval,
+            [one.accuracy for one in arm.seeds],
+        )
+        for arm in evaluation.arms
+    ]
+    if evaluation.teacher is not None:
+        teacher = evaluation.teacher
+        rows.append(_row("teacher", teacher.accuracy, TEACHER, teacher.interval))
+    rows.append(_row("commonest answer", evaluation.majority, FAINT))
+    title = _title(evaluation)
+    return Figure(
+        name=f"{name}-accuracy",
+        title=title,
+        note="Dot: accuracy. Line: 95% interval. Rings: single seeds. Dashed: the control.",
+        description=f"{title}. " + "; ".join(f"{row['name']} {row['text']}" for row in rows) + ".",
+        table=Table(
+            ("who answers", "right", "95% interval", "by seed"),
+            tuple((row["name"], row["text"], row["span"], row["by_seed"]) for row in rows),
+        ),
+        layers=_layers(rows, evaluation),
+        height=ROW * len(rows) + 46,
+    )
+
+
+def arm_name(arm: Arm, evaluation: Evaluation) -> str:
+    """The recipe, with the base where there are several."""
+    several = len({one.base for one in evaluation.arms}) > 1
+    base = f" · {arm.base.rsplit('/', 1)[-1]}" if several else ""
+    return f"{arm.recipe}{base}{' (control)' if arm.recipe == CONTROL_RECIPE else ''}"
+
+
+def _title(evaluation: Evaluation) -> str:
+    control = {arm.base: arm for arm in evaluation.arms if arm.recipe == CONTROL_RECIPE}
+    compared = [arm for arm in evaluation.arms if arm.versus_control and arm.base in control]
+    better = [
+        arm for arm in compared if arm.versus_control and arm.versus_control.verdict == "better"
+    ]
+    best = max(better or compared or evaluation.arms, key=lambda arm: arm.accuracy)
+    if not compared:
+        return (
+            f"{best.recipe} is right on {percent(best.accuracy)}, with nothing to compare it with"
+        )
+    against = percent(control[best.base].accuracy)
+    if not better:
+        return f"No recipe is seen to beat the label-only control, right on {against}"
+    return (
+        f"{best.recipe} is right on {percent(best.accuracy)}, the label-only control on {against}"
+    )
+
+
+def _row(
+    name: str,
+    value: float,
+    colour: str,
+    interval: Interval | None = None,
+    seeds: Sequence[float] = (),
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "value": value,
+        "low": interval.low if interval else value,
+        "high": interval.high if interval else value,
+        "colour": colour,
+        "text": percent(value),
+        "span": span(interval) if interval else "",
+        "seeds": list(seeds),
+        "by_seed": ", ".join(percent(one) for one in seeds),
+    }
+
+
+def _layers(rows: list[dict[str, Any]], evaluation: Evaluation) -> list[alt.Chart]:
+    seeds = [
+        {"name": row["name"], "value": one}
+        for row in rows
+        for one in row["seeds"]
+        if len(row["seeds"]) > 1
+    ]
+    low = min([row["low"] for row in rows] + [one["value"] for one in seeds])
+    x = alt.X(
+        "value:Q",
+        title=f"right, of {count(evaluation.n)} {evaluation.split} calls",
+        scale=alt.Scale(domain=[max(0.0, int(low * 10 - 0.5) / 10), 1.0]),
+        axis=alt.Axis(format=".0%", tickCount=4),
+    )
+    y = names([row["name"] for row in rows])
+    colour = alt.Color("colour:N", scale=None)
+    data = chart(rows)
+    controls = [{"value": a.accuracy} for a in evaluation.arms if a.recipe == CONTROL_RECIPE]
+    return [
+        chart(controls).mark_rule(strokeDash=[4, 4], color=CONTROL).encode(x=x),
+        data.mark_rule(strokeWidth=3, opacity=0.55).encode(
+            x=alt.X("low:Q"), x2="high:Q", y=y, color=colour
+        ),
+        data.mark_point(filled=True, size=95, opacity=1).encode(x=x, y=y, color=colour),
+        data.mark_text(dy=-15).encode(x=x, y=y, text="text:N"),
+        chart(seeds)
+        .mark_point(size=26, strokeWidth=1.5, yOffset=11, color=STUDENT, opacity=1)
+        .encode(x=x, y=y),
+    ]
