@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from limbeck.distill.preflight import check_answers, check_targets, check_tokenizer, fit_length
+from limbeck.distill.settings import DistillSettings
+from limbeck.distill.tokens import EncodedBranch, EncodedTree
+from limbeck.errors import PreflightError
+from limbeck.models.controls import CONTROLS, control_token
+from limbeck.types import AnswerForm, Branch, Example, Part, Task, Tree
+
+END = 1
+SOURCE = Tree(prompt="Is it?", branches=(Branch(parts=(Part(text="yes", role="answer"),)),))
+
+
+def plain(words: Sequence[str], **special: str) -> PreTrainedTokenizerBase:
+    """A tokenizer of whole words that knows these and nothing else."""
+    names = {word: index for index, word in enumerate(["<unk>", "<end>", "<pad>", *words])}
+    made = Tokenizer(models.WordLevel(names, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made, unk_token="<unk>", **{"eos_token": "<end>", **special}
+    )
+
+
+def tree(
+    prompt: tuple[int, ...] = (5, 6),
+    ids: tuple[int, ...] = (7, END),
+    weights: tuple[float, ...] = (1.0, 1.0),
+) -> EncodedTree:
+    roles = ("answer",) * len(ids)
+    return EncodedTree(prompt, (EncodedBranch(ids, weights, roles),), 1.0)  # type: ignore[arg-type]  # a tuple of one role
+
+
+def refused(said: str) -> re.Pattern[str]:
+    return re.compile(re.escape(said))
+
+
+def test_a_sound_run_passes(tokenizer: PreTrainedTokenizerBase, examples: list[Example]) -> None:
+    check_tokenizer(tokenizer)
+    check_targets([tree()], END, [SOURCE])
+    assert fit_length([tree()], DistillSettings()) == ([0], 0.0)
+    task = Task(name="t", answer=AnswerForm(kind="text"))
+    check_answers(task, examples, tokenizer)
+
+
+def test_padding_that_is_also_the_end_is_refused() -> None:
+    controls = [control_token(name) for name in CONTROLS]
+    made = plain([], pad_token="<end>")
+    made.add_special_tokens({"extra_special_tokens": controls})
+    with pytest.raises(PreflightError, match=refused("never learn to stop")):
+        check_tokenizer(made)
+
+
+def test_a_control_that_reads_as_several_tokens_is_refused() -> None:
+    made = plain(["<|", "think", "|>"], pad_token="<pad>")
+    backend = made.backend_tokenizer  # type: ignore[attr-defined]  # only fast tokenizers have it
+    backend.pre_tokenizer = pre_tokenizers.Split("think", behavior="isolated")
+    with pytest.raises(PreflightError, match=refused("'<|think|>' reads as [3, 4, 5]")):
+        check_tokenizer(made)
+
+
+def test_controls_that_are_all_unknown_are_refused() -> None:
+    with pytest.raises(PreflightError, match=refused("'<|answer|>' reads as [0]")):
+        check_tokenizer(plain([], pad_token="<pad>"))
+
+
+@pytest.mark.parametrize(
+    ("planted", "said"),
+    [
+        (tree(prompt=()), "an input is empty after tokenization: 'Is it?'"),
+        (tree(weights=(0.0, 0.0)), "a target has no supervised token: ['yes']"),
+        (tree(weights=(1.0, 0.0)), "the end of a target is not supervised: ['yes']"),
+        (tree(ids=(7, 8)), "the end of a target is not supervised: ['yes']"),
+    ],
+)
+def test_a_target_that_cannot_teach_is_refused(planted: EncodedTree, said: str) -> None:
+    with pytest.raises(PreflightError, match=refused(said)):
+        check_targets([tree(), planted], END, [SOURCE, SOURCE])
+
+
+def test_nothing_to_train_on_is_refused() -> None:
+    with pytest.raises(PreflightError, match="the training split is empty"):
+        check_targets([], END, [])
+
+
+def test_a_row_that_just_fits_is_kept_and_a_longer_one_is_left_out_whole() -> None:
+    settings = DistillSettings(max_length=16, max_cut_share=0.5)
+    fits, too_long = tree(prompt=(5,) * 14), tree(prompt=(5,) * 15)
+    assert fit_length([too_long, fits], settings) == ([1], 0.5)
+
+
+def test_only_the_longest_branch_counts_for_the_length() -> None:
+    one = tree(prompt=(5,) * 12)
+    several = EncodedTree(one.prompt, one.branches * 5, 1.0)
+    assert fit_length([several], DistillSettings(max_length=16))[0] == [0]
+
+
+def test_too_many_cut_examples_are_refused_with_the_way_out() -> None:
+    trees = [tree()] * 9 + [tree(prompt=(5,) * 40)]
+    with pytest.raises(PreflightError) as caught:
+        fit_length(trees, DistillSettings(max_length=16))
+    said = str(caught.value)
+    assert said.startswith("10.0% of the examples are longer than max_length = 16 tokens")
+    assert "the longest has 42" in said
+    assert "max_cut_share = 0.10" in said
+
+
+def test_an_answer_that_the_tokenizer_cannot_write_is_refused() -> None:
+    task = Task(name="t", answer=AnswerForm(kind="choice", choices=("grant", "deny")))
+    known = Example(trace_id="a", input="q", answer="grant", truth="grant")
+    check_answers(task, [known], plain(["grant"], pad_token="<pad>"))
+    unknown = known.model_copy(update={"answer": "deny"})
+    with pytest.raises(PreflightError, match=refused("the answer 'deny' reads back as ''")):
+        check_answers(task, [known, unknown], plain(["grant"], pad_token="<pad>"))
