@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from limbeck.curate.curate import examine, write
 from limbeck.curate.dataset import DatasetInfo
@@ -102,17 +103,20 @@ def _print(explanation: Explanation, as_json: bool) -> None:
         print(explanation.model_dump_json(indent=2))
         return
     console = Console()
-    console.print(f"trace {explanation.trace_id} in {explanation.split}", highlight=False)
-    console.print(f"answer {explanation.answer!r}, truth {explanation.truth!r}", markup=False)
-    if explanation.reason is None:
-        console.print("kept")
-    else:
-        console.print(f"dropped: {explanation.reason}: {explanation.evidence}", markup=False)
+    lines = [
+        f"trace {explanation.trace_id} in {explanation.split}",
+        f"answer {explanation.answer!r}, truth {explanation.truth!r}",
+        f"dropped: {explanation.reason}: {explanation.evidence}" if explanation.reason else "kept",
+    ]
     if explanation.split != "train":
-        console.print(f"(checks drop nothing in {explanation.split}; they are shown as they stand)")
+        lines.append(f"(checks drop nothing in {explanation.split}; this is what they would say)")
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     table = Table("check", "verdict", "evidence")
     for finding in explanation.findings:
-        table.add_row(finding.check, "passes" if finding.passes else "fails", finding.evidence)
+        table.add_row(
+            finding.check, "passes" if finding.passes else "fails", Text(finding.evidence or "")
+        )
     console.print(table)
 
 
@@ -123,7 +127,7 @@ def _show(console: Console, examined: Examination, info: DatasetInfo | None) -> 
     if summary.drops:
         console.print(_drops(summary))
     for caveat in examined.caveats:
-        console.print(f"! {caveat}", markup=False, highlight=False)
+        console.print(f"! {caveat}", markup=False, highlight=False, soft_wrap=True)
     if info is None:
         refused = refusal(examined)
         said = f"a dataset would be refused: {refused}" if refused else "nothing was written"

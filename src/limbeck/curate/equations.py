@@ -128,9 +128,18 @@ def _is_share(side: list[Token]) -> bool:
 
 def _converts(left: list[Token], right: list[Token]) -> bool:
     """`6 inches + 6 inches = 1 foot` changes the measure on the way."""
-    measures = [{t.text.rstrip("s") for t in side if t.kind == "word"} for side in (left, right)]
-    before, after = (found & _MEASURES for found in measures)
+    before, after = (_units(side) & _MEASURES for side in (left, right))
     return bool(before and after and before != after)
+
+
+def _units(side: list[Token]) -> set[str]:
+    """The nouns after its numbers, without their plural: of "3 red apples", "apple"."""
+    followed = zip(side, [*side[1:], None], strict=True)
+    return {
+        token.text.rstrip("s")
+        for token, after in followed
+        if token.kind == "word" and (after is None or after.kind != "word")
+    }
 
 
 def _mixes_slashes(side: list[Token]) -> bool:
@@ -150,7 +159,7 @@ def _has_decimals(side: list[Token]) -> bool:
 
 def _same_units(side: list[Token], compares: bool) -> bool:
     """Sums of different units, of a number and a percentage, or with a variable are not checked."""
-    units = {token.text.rstrip("s") for token in side if token.kind == "word"}
+    units = _units(side)
     if any(len(unit) < 2 for unit in units):
         return False
     adds = compares or bool(operators(side) & {"+", "-"})

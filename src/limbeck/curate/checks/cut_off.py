@@ -18,15 +18,19 @@ LIMITS = frozenset({"max_tokens", "length", "max_output_tokens", "model_context_
 """Stop reasons by which Anthropic's and OpenAI's interfaces say that a limit was hit."""
 
 _DANGLING = re.compile(
-    r"(?:[,;:(\[{+*/=×÷<>-]|\b(?:a|an|the|of|to|and|or|but|with|for|from|is|are|was|were|be|has|have|"
-    r"because|that|which|than|by|as|at|into|their|his|her|its|if|when|so|therefore|thus|then|not))$",
+    r"(?:[,;(\[{]|(?<=\s)[-+*/×÷<>]|\b(?:of|to|and|or|but|with|for|from|because|that|which|than|by|as"
+    r"|at|into|their|his|her|its|if|when))$",
     re.IGNORECASE,
 )
-_LEAD_IN = re.compile(
-    r"\b(?:so|thus|hence|therefore|then|the answer is|answer)[,:]?\s*$", re.IGNORECASE
+"""An end after which something must have come, whether or not the answer follows."""
+_LEADING_ON = re.compile(
+    r"(?:[:=]|\b(?:a|an|the|is|are|was|were|be|has|have|so|therefore|thus|then|not))$",
+    re.IGNORECASE,
 )
+"""An end after which the answer may come ("so the total is"), but not nothing."""
 _FINISHED = re.compile(r"[.!?…)\]}\"'”’»\d*`$%]$")
-_LIST_NUMBER = re.compile(r"(?m)(?:^|(?<=\s))\(?\w{1,3}\)")
+_BRACKETS = re.compile(r"(?<![:;=8])[()\[\]{}]")
+_CLOSED_BY = {"(": ")", "[": "]", "{": "}"}
 
 
 class Settings(CheckSettings):
@@ -55,7 +59,7 @@ def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
             return None
         if not answered and _stops_mid_sentence(chain):
             return f"the chain ends in mid-sentence: {_end(chain)}"
-        if answered and _DANGLING.search(chain) and not _LEAD_IN.search(chain):
+        if answered and _DANGLING.search(chain):
             return f"the chain ends in mid-sentence before the answer: {_end(chain)}"
         if settings.brackets and (open_ := _unclosed(chain)):
             return f"the chain opens {open_!r} and never closes it: {_end(chain)}"
@@ -65,18 +69,19 @@ def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
 
 
 def _stops_mid_sentence(chain: str) -> bool:
-    return bool(_DANGLING.search(chain)) or not _FINISHED.search(chain)
+    unfinished = _DANGLING.search(chain) or _LEADING_ON.search(chain)
+    return bool(unfinished) or not _FINISHED.search(chain)
 
 
 def _unclosed(chain: str) -> str | None:
-    text = _LIST_NUMBER.sub("", chain)
-    for opening, closing in ("()", "[]", "{}"):
-        if text.count(opening) > text.count(closing):
-            # A bracket of an emoticon or an interval is closed on the same line or not at all.
-            last = text.rfind(opening)
-            if closing not in text[last:]:
-                return opening
-    return None
+    """The last bracket that is opened and not closed; the ")" of a list or a smiley closes none."""
+    waiting: list[str] = []
+    for mark in _BRACKETS.findall(chain):
+        if mark in _CLOSED_BY:
+            waiting.append(mark)
+        elif waiting and _CLOSED_BY[waiting[-1]] == mark:
+            waiting.pop()
+    return waiting[-1] if waiting else None
 
 
 def _end(text: str | None) -> str:

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from limbeck.cli.app import main
+from limbeck.cli.curate import parse_settings
+from limbeck.curate.dataset import read_dataset
+from limbeck.errors import UsageError
+from limbeck.store.store import Store
+from limbeck.types import Outcome, Provenance, Trace
+from limbeck.workspace import Workspace
+
+TASK = """
+[answer]
+kind = "choice"
+choices = ["refund", "exchange", "deny"]
+"""
+LABELS = ("refund", "exchange", "deny")
+
+
+@pytest.fixture
+def filled(workspace: Workspace) -> Workspace:
+    (workspace.root / "tasks" / "triage.toml").write_text(TASK)
+    traces, outcomes = [], []
+    for n in range(90):
+        chain = f"Rule {n} says more.</s>" if n % 9 == 0 else f"Rule {n} is clear."
+        trace = Trace(
+            task="triage",
+            input=f"case {n}",
+            raw=f"{chain}\nAnswer: {LABELS[n % 3]}",
+            provenance=Provenance(source="gateway", generator="gpt-x"),
+        )
+        traces.append(trace)
+        outcomes.append(Outcome(trace_id=trace.id, value=LABELS[n % 3], source="gold"))
+    with Store(workspace.store_url) as store:
+        store.add(traces)
+        store.attach(outcomes)
+    return workspace
+
+
+def written(workspace: Workspace) -> list[str]:
+    return sorted(path.name for path in workspace.datasets.glob("*"))
+
+
+def test_the_funnel_is_shown_and_the_dataset_written(
+    filled: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["curate", "--task", "triage"]) == 0
+    out = capsys.readouterr().out
+    [name] = written(filled)
+    for part in ("passed the checks", "residue", "teacher right", "dataset written", name):
+        assert part in out
+    assert str(filled.datasets / name / "card.html") in out
+    assert read_dataset(filled.datasets / name).split("train")
+
+
+def test_json_holds_what_is_shown(filled: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["curate", "--task", "triage", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert Path(answer["dataset"]).name in written(filled)
+    assert answer["refused"] is None
+    assert answer["summary"]["funnel"][0] == {"name": "traces", "left": 90}
+    assert main(["curate", "--task", "triage", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["reused"] is True
+
+
+def test_a_dry_run_writes_nothing(filled: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["curate", "--task", "triage", "--dry-run"]) == 0
+    assert "nothing was written" in capsys.readouterr().out
+    assert written(filled) == []
+
+
+def test_a_dry_run_says_that_a_dataset_would_be_refused(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workspace.root / "tasks" / "triage.toml").write_text(TASK)
+    assert main(["curate", "--task", "triage", "--dry-run"]) == 0
+    assert "would be refused: the task 'triage' has no traces" in capsys.readouterr().out
+    assert main(["curate", "--task", "triage"]) == 1
+    assert "limbeck import FILE --task triage" in capsys.readouterr().err
+
+
+def test_explain_shows_every_verdict_on_a_trace(
+    filled: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["curate", "--task", "triage"]) == 0
+    [name] = written(filled)
+    trace_id = read_dataset(filled.datasets / name).dropped()["trace_id"][0]
+    capsys.readouterr()
+    assert main(["curate", "--task", "triage", "--explain", trace_id]) == 0
+    out = capsys.readouterr().out
+    assert "dropped: residue: the chain contains '</s>'" in out
+    assert "wrong_answer" in out
+    assert main(["curate", "--task", "triage", "--explain", trace_id[7:17], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["reason"] == "residue"
+
+
+def test_a_setting_on_the_command_line_wins(
+    filled: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ["curate", "--task", "triage", "--json", "--set", "residue.enabled=false"]
+    assert main(run) == 0
+    assert json.loads(capsys.readouterr().out)["summary"]["drops"].keys() & {"residue"} == set()
+    assert main([*run, "--set", "residue.on=yes"]) == 1
+    assert "checks.residue has no setting 'on'" in capsys.readouterr().err
+
+
+def test_a_malformed_setting_is_a_usage_error(
+    filled: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["curate", "--task", "triage", "--set", "residue"]) == 2
+    assert "--set got 'residue'; wanted check.key=value" in capsys.readouterr().err
+    for bad in ("a.b", "=1", "a=1", ".b=1"):
+        with pytest.raises(UsageError):
+            parse_settings([bad])
+    assert parse_settings(["a.b = 1", "a.c==2"]) == {"a": {"b": "1", "c": "=2"}}

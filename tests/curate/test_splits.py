@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import polars as pl
+
+from limbeck.curate.splits import assign, leaks
+from limbeck.types import SplitPlan, Task
+
+Frame = Callable[..., pl.DataFrame]
+PLAN = SplitPlan(train=6, validation=1, calibration=1, test=2)
+
+
+def planned(task: Task) -> Task:
+    return task.model_copy(update={"splits": PLAN})
+
+
+def leaked(frame: Frame, *rows: dict[str, Any]) -> list[str | None]:
+    made = frame(*rows, split=pl.String())
+    found: list[str | None] = leaks(made).to_list()
+    return found
+
+
+def test_shares_are_about_those_of_the_plan(choice_task: Task, frame: Frame) -> None:
+    made = frame(*({"input": f"case {n}"} for n in range(2000)))
+    counts = dict(assign(made, planned(choice_task)).value_counts().iter_rows())
+    assert 1100 < counts["train"] < 1300
+    assert 330 < counts["test"] < 470
+    assert 140 < counts["validation"] < 260
+    assert 140 < counts["calibration"] < 260
+
+
+def test_an_input_never_changes_sides_when_more_come_in(choice_task: Task, frame: Frame) -> None:
+    few = [{"input": f"case {n}"} for n in range(50)]
+    more = [{"input": f"other {n}"} for n in range(500)]
+    before = assign(frame(*few), planned(choice_task)).to_list()
+    after = assign(frame(*more, *few), planned(choice_task)).to_list()
+    assert after[500:] == before
+
+
+def test_a_group_stays_together_and_a_given_split_is_kept(choice_task: Task, frame: Frame) -> None:
+    rows = [{"input": f"case {n}", "group": f"customer {n % 9}"} for n in range(90)]
+    made = frame(*rows, {"input": "given", "fixed_split": "shifted"})
+    made = made.with_columns(assign(made, planned(choice_task)))
+    assert made["split"].to_list()[-1] == "shifted"
+    sides = made.drop_nulls("group").group_by("group").agg(pl.col("split").n_unique())
+    assert sides["split"].to_list() == [1] * 9
+    assert made["split"].n_unique() > 2
+
+
+def test_a_share_of_nothing_gets_nothing(choice_task: Task, frame: Frame) -> None:
+    made = frame(*({"input": f"case {n}"} for n in range(200)))
+    assert assign(made, choice_task).unique().to_list() == ["train"]
+
+
+def test_test_wins_over_calibration_over_validation_over_train(frame: Frame) -> None:
+    order = ("train", "validation", "calibration", "shifted", "test")
+    for lower, higher in pairwise(order):
+        rows = [{"input": "a", "split": lower}, {"input": "A ", "split": higher}]
+        assert leaked(frame, *rows) == [f"the same input stands in {higher}", None]
+
+
+def test_a_hashed_row_leaves_a_group_that_was_given_to_another_split(frame: Frame) -> None:
+    given = {"input": "a", "group": "ann", "split": "test", "fixed_split": "test"}
+    hashed = {"input": "b", "group": "ann", "split": "train"}
+    pinned = {"input": "c", "group": "ann", "split": "train", "fixed_split": "train"}
+    stranger = {"input": "d", "group": None, "split": "train"}
+    found = leaked(frame, given, hashed, pinned, stranger)
+    assert found == [None, "its group 'ann' stands in test", None, None]
+
+
+def test_a_shifted_set_may_share_its_groups(frame: Frame) -> None:
+    given = {"input": "a", "group": "ann", "split": "shifted", "fixed_split": "shifted"}
+    assert leaked(frame, given, {"input": "b", "group": "ann", "split": "train"}) == [None, None]
