@@ -67,7 +67,7 @@ def distill(
         return folder
     try:
         from limbeck.distill import preflight
-        from limbeck.distill.students import is_scratch, save_model, start
+        from limbeck.distill.students import check_saved, is_scratch, save_model, start
         from limbeck.distill.tokens import Encoder
         from limbeck.distill.train import train
     except ImportError as error:
@@ -131,6 +131,7 @@ def distill(
     )
     try:
         save_model(model, tokenizer, trained.weights, folder)
+        check_saved(folder, tokenizer, [example.input for example in examples[:64]])
         (folder / "training.json").write_text(
             json.dumps(trained.history, indent=1) + "\n", encoding="utf-8"
         )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Preset(Noun):
-    """The shape of a Qwen2-type student that is trained from scratch."""
+    """The shape of a Llama-type student that is trained from scratch."""
 
     layers: int
     width: int
@@ -55,10 +55,11 @@ def start(
 def _from_scratch(
     preset: Preset, texts: Iterable[str], settings: DistillSettings
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    from transformers import LlamaConfig, LlamaForCausalLM
 
     tokenizer = train_tokenizer(texts, settings.vocabulary)
-    config = Qwen2Config(
+    # Not Qwen2: for that type transformers 5 puts rules of its own in place of the saved tokenizer's.
+    config = LlamaConfig(
         # A multiple of 64 rows keeps the head's matrix product on its fast path.
         vocab_size=-(-len(tokenizer) // 64) * 64,
         hidden_size=preset.width,
@@ -72,7 +73,7 @@ def _from_scratch(
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=None,
     )
-    model = Qwen2ForCausalLM(config)
+    model = LlamaForCausalLM(config)
     model.set_attn_implementation(BMM)
     return model, tokenizer
 
@@ -81,6 +82,7 @@ def _pretrained(
     base: str, trust_remote_code: bool
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
@@ -93,7 +95,7 @@ def _pretrained(
             attn_implementation="sdpa",
             **options,
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         hint = (
             f"one of the presets {sorted(PRESETS)}, a folder with config.json, model.safetensors and "
@@ -139,3 +141,24 @@ def save_model(
     plain.config._attn_implementation = "sdpa"
     plain.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
+
+
+def check_saved(folder: Path, tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> None:
+    """Holds the tokenizer that `AutoTokenizer` reads from `folder` against the one of the training.
+
+    Raises `StudentError` where a text reads differently: the student would be asked in another
+    language than it was taught.
+    """
+    from transformers import AutoTokenizer
+
+    again = AutoTokenizer.from_pretrained(folder)
+    for text in texts:
+        wanted, got = (
+            t(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+            for t in (tokenizer, again)
+        )
+        if got != wanted:
+            raise StudentError(
+                f"the tokenizer saved in {str(folder)!r} reads {text[:60]!r} differently than in "
+                "training, so the student could not be used; start from another model, and report this"
+            )

@@ -76,6 +76,7 @@ class Student:
         card = read_card(folder)
         try:
             import torch
+            from safetensors import SafetensorError
             from transformers import AutoModelForCausalLM, AutoTokenizer
             from transformers.utils import logging
         except ImportError as error:
@@ -89,7 +90,7 @@ class Student:
             model = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=torch.float32, use_safetensors=True, attn_implementation="sdpa"
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]
             raise StudentError(
                 f"the student in {str(folder)!r} cannot be loaded: {reason}"
