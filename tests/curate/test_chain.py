@@ -19,6 +19,10 @@ def test_numbers_lose_their_signs_of_trade_but_not_of_less() -> None:
     assert numbers("$1,200 less −5 is -3.5, v2 not") == ["1200", "-5", "-3.5"]
 
 
+def test_a_run_of_digits_without_end_is_no_number() -> None:
+    assert numbers("9" * 5000 + " or 7") == ["7"]
+
+
 def test_an_excerpt_is_one_line_of_that_length() -> None:
     assert excerpt("a\n b") == "a b"
     assert len(excerpt("word " * 100, 40)) <= 40

@@ -12,6 +12,11 @@ from limbeck.verify.number import judge, normalize, parse, plain_decimal
 FORM = AnswerForm(kind="number")
 
 
+def test_digits_without_end_are_no_number() -> None:
+    for text in ("9" * 5000, "1/" + "9" * 5000, "0." + "3" * 5000):
+        assert normalize(FORM, text) is None
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [

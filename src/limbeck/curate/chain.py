@@ -20,9 +20,14 @@ def words(text: str) -> list[str]:
 
 
 def numbers(text: str) -> list[str]:
-    """The numbers of `text` without `$` and thousands separators, in order."""
+    """The numbers of `text` without `$` and thousands separators, in order.
+
+    A run of more than 60 characters is no number that a chain computes with, and is left out.
+    """
     return [
-        found.replace(",", "").replace("$", "").replace("−", "-") for found in _NUMBER.findall(text)
+        found.replace(",", "").replace("$", "").replace("−", "-")
+        for found in _NUMBER.findall(text)
+        if len(found) <= 60
     ]
 
 

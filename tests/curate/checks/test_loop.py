@@ -27,6 +27,13 @@ def test_a_phrase_without_end_is_caught_though_it_is_cut(
     assert "ends on a phrase" in said
 
 
+def test_one_word_without_end_is_caught(choice_task: Task, evidence: Evidence) -> None:
+    said = evidence("loop", choice_task, rationale="the item is late " + "late " * 30)
+    assert said is not None
+    assert "ends on a phrase" in said
+    assert evidence("loop", choice_task, rationale="it is very very very late") is None
+
+
 def test_text_that_compresses_to_nothing_is_caught(choice_task: Task, evidence: Evidence) -> None:
     rules = [(n * n + 7 * n) % 10 for n in range(1, 61)]
     chain = " and ".join(f"the rule {n} says no more than what rule {n} has said" for n in rules)

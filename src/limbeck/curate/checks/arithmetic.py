@@ -13,6 +13,9 @@ from limbeck.curate.checks.verdict import CheckSettings, by_row
 from limbeck.curate.equations import equations, show
 from limbeck.types import Task
 
+_LONGEST = 200_000
+"""Characters of a chain that are re-computed; a chain of megabytes is not worth minutes."""
+
 
 class Settings(CheckSettings):
     pass
@@ -22,7 +25,7 @@ def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
     """Traces with an equation whose two sides differ."""
 
     def find(rationale: str | None) -> str | None:
-        for place, equation in enumerate(equations(rationale or ""), start=1):
+        for place, equation in enumerate(equations((rationale or "")[:_LONGEST]), start=1):
             if not equation.right:
                 return (
                     f"equation {place} says {equation.text!r}, "

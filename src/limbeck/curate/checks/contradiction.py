@@ -39,6 +39,8 @@ _RULED_OUT_AFTER = re.compile(
 _LITTLE = frozenset({"in", "at", "on", "to", "of", "the", "a", "an", "and", "or"})
 _UNFINISHED = re.compile(r"\d\s*[-+*/×÷]\s*\d")
 """A formula without its value: the chain leaves the last step to the answer."""
+_LONGEST = 100_000
+"""Characters at the end of a chain among which its conclusion is looked for."""
 _NEAR = 100
 """Characters around a choice that may rule it out."""
 
@@ -53,6 +55,7 @@ def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
     def find(rationale: str | None, answer: str | None, choices: list[str]) -> str | None:
         if not rationale or answer is None:
             return None
+        rationale = rationale[-_LONGEST:]
         if task.answer.kind == "number":
             if task.reply.equation:
                 return None

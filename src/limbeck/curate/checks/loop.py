@@ -17,6 +17,9 @@ from limbeck.curate.chain import excerpt, sentences, words
 from limbeck.curate.checks.verdict import CheckSettings, by_row
 from limbeck.types import Task
 
+_TAIL = 5_000
+"""Characters at the end of a chain among which a repeated phrase is looked for."""
+
 
 class Settings(CheckSettings):
     repeats: int = Field(3, ge=2)
@@ -51,7 +54,7 @@ def _find(chain: str, settings: Settings) -> str | None:
         if most > settings.repeats and repeated >= settings.share * len(keys):
             said = next(line for line, other in lines if other == key)
             return f"{repeated} of {len(keys)} sentences repeat; {most} times: {excerpt(said)!r}"
-    tail = chain.casefold().split()
+    tail = chain[-_TAIL:].casefold().split()
     phrase, times = _tail_period(tail, settings.repeats)
     if phrase:
         return f"the chain ends on a phrase {times} times: {excerpt(' '.join(phrase))!r}"
@@ -79,8 +82,9 @@ def _tail_period(tail: list[str], repeats: int) -> tuple[list[str], int]:
             times = 1
             while tail[end - (times + 1) * length : end - times * length] == phrase:
                 times += 1
-            # Two words said three times may be rhetoric; a phrase of six words is not.
-            if times >= repeats and times * length >= 3 * repeats and len(set(phrase)) > 1:
+            # Two words said three times may be rhetoric, and one word six times; more is not.
+            enough = (3 if len(set(phrase)) > 1 else 4) * repeats
+            if times >= repeats and times * length >= enough:
                 return phrase, times
     return [], 0
 
