@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from limbeck.curate.summary import Summary as DataSummary
 from limbeck.evaluate.evaluate import Arm, Comparison, Evaluation, SeedScore
 from limbeck.evaluate.intervals import Interval, clopper_pearson, wilson
 from limbeck.evaluate.risk import Point
+from limbeck.report.page import write_report
 from limbeck.report.summary import (
     Calibration,
     Capture,
@@ -103,7 +105,7 @@ def curve(final: float) -> tuple[Point, ...]:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def refunds() -> TaskSummary:
     """Three seeds an arm, a policy that holds, fresh calls behind the cascade, hostile drops."""
     data = DataSummary(
@@ -230,14 +232,14 @@ def refunds() -> TaskSummary:
             curve=curve(0.058),
             aurc=0.0177,
             chosen_coverage=0.7233,
-            chosen_risk=0.0201,
+            chosen_risk=0.0284,
         ),
         cascade=cascade,
         findings=("think-first needs 71.4 tokens an answer where label needs 3.0.",),
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ledger() -> TaskSummary:
     """One seed an arm, nothing dropped, no threshold, no fresh calls, no log of the truth."""
     data = DataSummary(
@@ -310,7 +312,7 @@ def ledger() -> TaskSummary:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def summary(refunds: TaskSummary, ledger: TaskSummary) -> Summary:
     return Summary(
         version="0.1.0",
@@ -333,3 +335,19 @@ def summary(refunds: TaskSummary, ledger: TaskSummary) -> Summary:
         ),
         tasks=(refunds, ledger),
     )
+
+
+@pytest.fixture(scope="session")
+def written(summary: Summary, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a report of the whole run; it is not to be changed."""
+    return write_report(summary, tmp_path_factory.mktemp("run")).parent
+
+
+@pytest.fixture(scope="session")
+def page(written: Path) -> str:
+    return (written / "report.html").read_text("utf-8")
+
+
+@pytest.fixture(scope="session")
+def hostile() -> str:
+    return HOSTILE

@@ -85,12 +85,6 @@ def plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-def short_hash(text: str) -> str:
-    """Enough of a hash to find it by."""
-    algorithm, colon, digest = text.partition(":")
-    return f"{algorithm}:{digest[:12]}" if colon else text[:12]
-
-
 def _signed(difference: float) -> str:
     # Rounded first, so that a difference too small to be shown carries no sign of its own.
     return f"{round(difference * 100, 1) + 0.0:+.1f}"

@@ -45,7 +45,6 @@ FILTERS = (
     numbers.plain,
     numbers.points,
     numbers.points_span,
-    numbers.short_hash,
     numbers.span,
     numbers.usd,
     inline,
@@ -95,8 +94,9 @@ def write_report(summary: Summary, out: Path) -> Path:
     figures = [figure for view in views for figure in view.figures.values()] + [run]
     files: dict[Path, bytes] = {}
     for figure in filter(None, figures):
-        files[out / "figures" / f"{figure.name}.svg"] = svg(figure).encode()
-        files[out / "figures" / f"{figure.name}.png"] = png(figure)
+        drawn = svg(figure)
+        files[out / "figures" / f"{figure.name}.svg"] = drawn.encode()
+        files[out / "figures" / f"{figure.name}.png"] = png(drawn)
     files[out / "summary.json"] = (whole.model_dump_json(indent=1) + "\n").encode()
     files[out / "report.md"] = _render("report.md.j2", whole, views, run).encode()
     page = out / "report.html"

@@ -77,7 +77,8 @@ def promise(calibration: Calibration) -> list[str]:
     )
     if policy.threshold is None:
         return [
-            f"There is no policy: the teacher answers everything. No threshold could be shown to keep "
+            "There is no policy: the teacher answers everything.",
+            f"No threshold could be shown to keep "
             f"the answers that are {_amiss(policy)} at {level(policy.max_risk)} or less with "
             f"{level(policy.confidence)} confidence. The safest one tested had {tested} "
             f"{_amiss(policy)}{tail}. {fitted}",
@@ -117,7 +118,7 @@ def limits(summary: Summary) -> list[str]:
         "A rationale is evidence for training and filtering. It is no proof of an answer, and how "
         "much a student's rationale resembles the teacher's is not measured here.",
         "Costs are what the teacher charges by the task's price. Training and running the student "
-        "are not in them; the times were measured on the machine below.",
+        "are not in them; the times were measured on the machine named above.",
     ]
     return said
 

@@ -10,7 +10,7 @@ import altair as alt
 from limbeck.distill.recipes.table import CONTROL as CONTROL_RECIPE
 from limbeck.evaluate.evaluate import Arm, Evaluation
 from limbeck.evaluate.intervals import Interval
-from limbeck.report.figures.bars import ROW, chart, names
+from limbeck.report.figures.bars import ROW, above, chart, names
 from limbeck.report.figures.chart import CONTROL, FAINT, STUDENT, TEACHER, Figure, Table
 from limbeck.report.numbers import count, percent, span
 
@@ -35,7 +35,7 @@ def accuracy(name: str, evaluation: Evaluation) -> Figure:
     return Figure(
         name=f"{name}-accuracy",
         title=title,
-        note="Dot: accuracy. Line: 95% interval. Rings: single seeds. Dashed: the control.",
+        note=_note(evaluation),
         description=f"{title}. " + "; ".join(f"{row['name']} {row['text']}" for row in rows) + ".",
         table=Table(
             ("who answers", "right", "95% interval", "by seed"),
@@ -72,6 +72,15 @@ def _title(evaluation: Evaluation) -> str:
     )
 
 
+def _note(evaluation: Evaluation) -> str:
+    note = "Dot: accuracy. Line: 95% interval."
+    if any(len(arm.seeds) > 1 for arm in evaluation.arms):
+        note += " Rings: single seeds."
+    if any(arm.recipe == CONTROL_RECIPE for arm in evaluation.arms):
+        note += " Dashed: the control."
+    return note
+
+
 def _row(
     name: str,
     value: float,
@@ -100,11 +109,16 @@ def _layers(rows: list[dict[str, Any]], evaluation: Evaluation) -> list[alt.Char
         if len(row["seeds"]) > 1
     ]
     low = min([row["low"] for row in rows] + [one["value"] for one in seeds])
+    high = max([row["high"] for row in rows] + [one["value"] for one in seeds])
+    first, last = max(0, int(low * 10 - 0.5)), min(10, int(high * 10 + 1.5))  # tenths
+    step = 1
+    if last - first > 4:
+        first, last, step = first - first % 2, last + last % 2, 2
     x = alt.X(
         "value:Q",
         title=f"right, of {count(evaluation.n)} {evaluation.split} calls",
-        scale=alt.Scale(domain=[max(0.0, int(low * 10 - 0.5) / 10), 1.0]),
-        axis=alt.Axis(format=".0%", tickCount=4),
+        scale=alt.Scale(domain=[first / 10, last / 10]),
+        axis=alt.Axis(format=".0%", values=[t / 10 for t in range(first, last + 1, step)]),
     )
     y = names([row["name"] for row in rows])
     colour = alt.Color("colour:N", scale=None)
@@ -116,7 +130,7 @@ def _layers(rows: list[dict[str, Any]], evaluation: Evaluation) -> list[alt.Char
             x=alt.X("low:Q"), x2="high:Q", y=y, color=colour
         ),
         data.mark_point(filled=True, size=95, opacity=1).encode(x=x, y=y, color=colour),
-        data.mark_text(dy=-15).encode(x=x, y=y, text="text:N"),
+        *above(data, x, y, "center"),
         chart(seeds)
         .mark_point(size=26, strokeWidth=1.5, yOffset=11, color=STUDENT, opacity=1)
         .encode(x=x, y=y),

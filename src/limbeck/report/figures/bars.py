@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 
-from limbeck.report.figures.chart import WIDTH, Figure, Table
+from limbeck.report.figures.chart import PAPER, WIDTH, Figure, Table
 
+Align = Literal["left", "center"]
 ROW = 44
 """Height of a row that carries its number above the mark."""
 BAR = 30
@@ -62,6 +63,15 @@ def bars(
 def names(names: Iterable[str]) -> alt.Y:
     axis = alt.Axis(title=None, domain=False, ticks=False, labelLimit=LABELS, labelPadding=8)
     return alt.Y("name:N", sort=list(names), axis=axis)
+
+
+def above(data: alt.Chart, x: alt.X | alt.XDatum, y: alt.Y, align: Align) -> list[alt.Chart]:
+    """The field `text` above each mark, on a halo that keeps lines from running through it."""
+    text = data.encode(x=x, y=y, text="text:N")
+    return [
+        text.mark_text(dy=-15, align=align, fill=PAPER, stroke=PAPER, strokeWidth=5),
+        text.mark_text(dy=-15, align=align),
+    ]
 
 
 def chart(rows: Sequence[dict[str, Any]]) -> alt.Chart:

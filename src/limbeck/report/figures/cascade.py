@@ -6,7 +6,7 @@ from typing import Any
 
 import altair as alt
 
-from limbeck.report.figures.bars import ROW, bars, chart, names
+from limbeck.report.figures.bars import ROW, above, bars, chart, names
 from limbeck.report.figures.chart import CONTROL, STUDENT, TEACHER, Figure, Table
 from limbeck.report.numbers import duration, per_thousand
 from limbeck.report.summary import Cascade
@@ -91,7 +91,7 @@ def latency(name: str, cascade: Cascade) -> Figure | None:
                 x=alt.X("low:Q"), x2="high:Q", y=y, color=colour
             ),
             data.mark_point(filled=True, size=95, opacity=1).encode(x=x, y=y, color=colour),
-            data.mark_text(dy=-15, align="left").encode(x=alt.XDatum(0), y=y, text="text:N"),
+            *above(data, alt.XDatum(0), y, "left"),
         ],
         height=ROW * len(rows) + 46,
     )

@@ -67,27 +67,34 @@ class Figure:
 
 def svg(figure: Figure) -> str:
     """A drawing that stands alone: with its title, on white."""
-    return str(vl_convert.vegalite_to_svg(_spec(figure, titled=True)))
+    return _draw(figure, titled=True)
 
 
-def png(figure: Figure) -> bytes:
-    """The same, at twice the size in pixels."""
-    return bytes(vl_convert.vegalite_to_png(_spec(figure, titled=True), scale=2))
+def png(drawn: str) -> bytes:
+    """A drawing of `svg` at twice its size in pixels."""
+    return bytes(vl_convert.svg_to_png(drawn, scale=2))
 
 
 def inline(figure: Figure) -> Markup:
     """A drawing for the page: it scales with its box and takes the page's colours."""
-    drawn = str(vl_convert.vegalite_to_svg(_spec(figure, titled=False)))
+    drawn = _draw(figure, titled=False)
     for colour, role in _ROLES.items():
         drawn = drawn.replace(f'"{colour}"', f'"var(--{role}, {colour})"')
-    # One page holds many drawings, and the renderer counts the names of clip paths from 0 in each.
-    drawn = re.sub(r'id="([^"]+)"', rf'id="{figure.name}-\1"', drawn)
-    drawn = re.sub(r"url\(#([^)]+)\)", rf"url(#{figure.name}-\1)", drawn)
     box = re.search(r'viewBox="[^"]+"', drawn)
     assert box is not None, "the renderer gave no view box"
     label = html.escape(figure.description, quote=True)
     head = f'<svg class="figure" role="img" aria-label="{label}" {box.group()}>'
     return Markup(re.sub(r"^<svg[^>]*>", lambda _: head, drawn, count=1))
+
+
+def _draw(figure: Figure, *, titled: bool) -> str:
+    drawn = str(vl_convert.vegalite_to_svg(_spec(figure, titled=titled)))
+    # The renderer names clip paths by how many it has made so far. Named by figure, they are unique
+    # on a page of many drawings, and the same numbers give the same bytes.
+    for i, name in enumerate(dict.fromkeys(re.findall(r'id="([^"]+)"', drawn))):
+        drawn = drawn.replace(f'id="{name}"', f'id="{figure.name}-{i}"')
+        drawn = drawn.replace(f"url(#{name})", f"url(#{figure.name}-{i})")
+    return drawn
 
 
 def _spec(figure: Figure, *, titled: bool) -> dict[str, Any]:
@@ -126,7 +133,7 @@ def _spec(figure: Figure, *, titled: bool) -> dict[str, Any]:
         ),
         legend=alt.LegendConfig(labelFontSize=14, labelColor=INK, labelLimit=WIDTH),
         text=alt.MarkConfig(fontSize=14, fill=INK),
-    ).to_dict()
+    ).to_dict(validate=False)  # the renderer refuses what it cannot draw
     # The drawing is one image with one description; its parts need none of their own.
     spec["config"]["aria"] = False
     spec["config"]["background"] = PAPER if titled else None

@@ -70,12 +70,9 @@ def risk(name: str, calibration: Calibration) -> Figure | None:
         .mark_line(strokeWidth=2.5, clip=True)
         .encode(x=x, y=y, color=colour),
     ]
-    if chosen:
-        layers.append(
-            marks([{"coverage": coverage, "risk": wrong}], 2)
-            .mark_point(filled=True, size=150, opacity=1)
-            .encode(x=x, y=y, color=colour)
-        )
+    # Without a threshold there is no point, and still the layer: it gives the key its dots.
+    point = marks([{"coverage": coverage, "risk": wrong}], 2) if chosen else chart([])
+    layers.append(point.mark_point(filled=True, size=150, opacity=1).encode(x=x, y=y, color=colour))
     return Figure(
         name=f"{name}-risk",
         title=title,
