@@ -191,7 +191,7 @@ def refunds() -> TaskSummary:
     return TaskSummary(
         task="refunds",
         instruction="Decide the return request.\nAnswer with one label.",
-        dataset="sha256:" + "1" * 64,
+        dataset="refunds-11111111",
         capture=Capture(
             teacher="limbeck-simulated-teacher",
             simulated=True,
@@ -235,7 +235,10 @@ def refunds() -> TaskSummary:
             chosen_risk=0.0284,
         ),
         cascade=cascade,
-        findings=("think-first needs 71.4 tokens an answer where label needs 3.0.",),
+        findings=(
+            *evaluation.findings,
+            "think-first needs 71.4 tokens an answer where label needs 3.0.",
+        ),
     )
 
 

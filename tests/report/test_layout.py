@@ -52,12 +52,13 @@ def seen(page: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder: Path = tmp_path_factory.mktemp("layout")
     (folder / "phone.html").write_text(_WRAPPER.format(page=html.escape(page)), "utf-8")
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"
-    quiet = "--hide-scrollbars --disable-background-networking --disable-component-update --virtual-time-budget=5000"
+    quiet = "--disable-background-networking --disable-component-update --hide-scrollbars"
     done = subprocess.run(
         [
             browser,
             *flags.split(),
             *quiet.split(),
+            "--virtual-time-budget=5000",
             f"--user-data-dir={folder / 'profile'}",
             "--dump-dom",
             (folder / "phone.html").as_uri(),

@@ -132,6 +132,12 @@ def test_the_headings_form_an_outline(reader: Reader) -> None:
     assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
+def test_no_finding_is_said_twice(reader: Reader, summary: Summary) -> None:
+    for task in summary.tasks:
+        for finding in {*task.findings, *task.evaluation.findings} - {task.instruction}:
+            assert reader.text.count(finding) == 1
+
+
 def test_a_rationale_that_cannot_be_a_cause_is_labelled(reader: Reader) -> None:
     # multitask and answer-first of refunds; the control has no rationale to label.
     assert reader.text.count("post-hoc by construction") == 2

@@ -118,7 +118,12 @@ def _layers(rows: list[dict[str, Any]], evaluation: Evaluation) -> list[alt.Char
         "value:Q",
         title=f"right, of {count(evaluation.n)} {evaluation.split} calls",
         scale=alt.Scale(domain=[first / 10, last / 10]),
-        axis=alt.Axis(format=".0%", values=[t / 10 for t in range(first, last + 1, step)]),
+        axis=alt.Axis(
+            format=".0%",
+            values=[t / 10 for t in range(first, last + 1, step)],
+            labelFlush=False,
+            labelOverlap=False,
+        ),
     )
     y = names([row["name"] for row in rows])
     colour = alt.Color("colour:N", scale=None)
