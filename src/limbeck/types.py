@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -22,6 +23,13 @@ class Noun(BaseModel):
     """A frozen value; an unknown key is an error, never ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with `update` applied; what was derived from the old content is derived anew."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in [key for key in vars(copied) if key not in type(self).model_fields]:
+            del vars(copied)[name]
+        return copied
 
 
 def canonical_json(value: Any) -> str:

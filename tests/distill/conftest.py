@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -98,7 +99,8 @@ def tiny(tokenizer: PreTrainedTokenizerBase) -> Callable[..., PreTrainedModel]:
             bos_token_id=None,
         )
         made._attn_implementation = attention
-        return model(made)
+        built: PreTrainedModel = model(made)
+        return built
 
     return make
 
@@ -107,4 +109,21 @@ def tiny(tokenizer: PreTrainedTokenizerBase) -> Callable[..., PreTrainedModel]:
 def folder(tmp_path: Path) -> Path:
     made = tmp_path / "run"
     made.mkdir()
+    return made
+
+
+@pytest.fixture(params=["qwen2", "llama"])
+def tiny_folder(
+    tiny: Callable[..., PreTrainedModel],
+    tokenizer: PreTrainedTokenizerBase,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Path:
+    """A saved model of another house, whose pad token is its end token."""
+    made = tmp_path / f"base-{request.param}"
+    tiny(request.param).save_pretrained(made)
+    tokenizer.save_pretrained(made)
+    file = made / "tokenizer_config.json"
+    config = json.loads(file.read_text())
+    file.write_text(json.dumps({**config, "pad_token": config["eos_token"]}))
     return made

@@ -34,7 +34,7 @@ def gradient(
     value = 0.0
     for piece in micro_batches(rows, tokens):
         loss = batch_loss(model, collate(piece, 0), norm, torch.float32)
-        loss.value.backward()  # type: ignore[no-untyped-call]
+        loss.value.backward()
         value += float(loss.value.detach())
     grads = [p.grad for p in model.parameters() if p.grad is not None]
     return value, torch.cat([grad.flatten() for grad in grads])

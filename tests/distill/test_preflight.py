@@ -59,7 +59,7 @@ def test_padding_that_is_also_the_end_is_refused() -> None:
 
 def test_a_control_that_reads_as_several_tokens_is_refused() -> None:
     made = plain(["<|", "think", "|>"], pad_token="<pad>")
-    backend = made.backend_tokenizer  # type: ignore[attr-defined]  # only fast tokenizers have it
+    backend = made.backend_tokenizer
     backend.pre_tokenizer = pre_tokenizers.Split("think", behavior="isolated")
     with pytest.raises(PreflightError, match=refused("'<|think|>' reads as [3, 4, 5]")):
         check_tokenizer(made)

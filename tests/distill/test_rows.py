@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from limbeck.distill.rows import collate, micro_batches, rows_of, schedule, tree_row
 from limbeck.distill.tokens import EncodedBranch, EncodedTree
-
+from limbeck.types import Role
 
 
 def tree(prompt: int, *lengths: int) -> EncodedTree:
+    role: Role = "answer"
     branches = tuple(
-        EncodedBranch((9,) * n, (0.0,) + (1.0,) * (n - 1), ("answer",) * n) for n in lengths
+        EncodedBranch((9,) * n, (0.0,) + (1.0,) * (n - 1), (role,) * n) for n in lengths
     )
     return EncodedTree(tuple(range(10, 10 + prompt)), branches, 1.0)
 
@@ -60,7 +61,10 @@ def test_rows_of_one_branch_need_no_mask() -> None:
 
 
 @given(
-    count=st.integers(1, 200), batch=st.integers(1, 40), steps=st.integers(1, 120), seed=st.integers(0, 9)
+    count=st.integers(1, 200),
+    batch=st.integers(1, 40),
+    steps=st.integers(1, 120),
+    seed=st.integers(0, 9),
 )
 def test_every_tree_comes_once_an_epoch(count: int, batch: int, steps: int, seed: int) -> None:
     lengths = [(index * 7919) % 97 + 1 for index in range(count)]

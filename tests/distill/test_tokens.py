@@ -27,7 +27,17 @@ def test_any_text_comes_back_as_it_was(tokenizer: PreTrainedTokenizerBase, text:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "\n", "\n\n a\n b", "  two  spaces ", "tab\tand\r\n", "12.50 €", "naïve 数字 🙂", "\x00"],
+    [
+        "",
+        " ",
+        "\n",
+        "\n\n a\n b",
+        "  two  spaces ",
+        "tab\tand\r\n",
+        "12.50 €",
+        "naïve 数字 🙂",
+        "\x00",
+    ],
 )
 def test_white_space_and_foreign_signs_come_back(
     tokenizer: PreTrainedTokenizerBase, text: str

@@ -86,7 +86,10 @@ def test_the_best_weights_so_far_survive_a_stop(run: Run, tmp_path: Path) -> Non
 
     settings = {"evaluate_every": 2}
     whole = run(where=tmp_path, score=scorer(), **settings)
-    assert (whole.accuracy, [row["accuracy"] for row in whole.history]) == (0.9, [0.5, 0.9, 0.1, 0.2])
+    assert (whole.accuracy, [row["accuracy"] for row in whole.history]) == (
+        0.9,
+        [0.5, 0.9, 0.1, 0.2],
+    )
     with pytest.raises(Interrupted):
         run(stop_at=5, score=scorer(), **settings)
     rest = iter([0.1, 0.2])

@@ -29,8 +29,8 @@ class Preset(Noun):
 
 
 PRESETS = {
-    "nano": Preset(layers=4, width=128, heads=4, hidden=384),
-    "micro": Preset(layers=6, width=256, heads=8, hidden=768),
+    "nano": Preset(layers=4, width=128, heads=2, hidden=384),
+    "micro": Preset(layers=6, width=256, heads=4, hidden=768),
 }
 """About 1 and 6 million parameters with a vocabulary of 2,048."""
 
@@ -104,6 +104,12 @@ def _pretrained(
         raise StudentError(
             f"no student can be loaded from {base!r} ({reason}); wanted {hint}"
         ) from None
+    if not tokenizer("yes", add_special_tokens=False)["input_ids"]:
+        # Some tokenizer classes come up empty, without a word, where their files are missing.
+        raise StudentError(
+            f"no student can be loaded from {base!r}: its tokenizer has no vocabulary; put the "
+            "model's tokenizer.json beside it"
+        )
     if tokenizer.eos_token_id is None:
         raise StudentError(
             f"the tokenizer of {base!r} has no end-of-text token; set eos_token in it"

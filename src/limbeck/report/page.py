@@ -94,7 +94,7 @@ def write_report(summary: Summary, out: Path) -> Path:
     figures = [figure for view in views for figure in view.figures.values()] + [run]
     files: dict[Path, bytes] = {}
     for figure in filter(None, figures):
-        drawn = svg(figure)
+        drawn = svg(figure, simulated=whole.simulated)
         files[out / "figures" / f"{figure.name}.svg"] = drawn.encode()
         files[out / "figures" / f"{figure.name}.png"] = png(drawn)
     files[out / "summary.json"] = (whole.model_dump_json(indent=1) + "\n").encode()

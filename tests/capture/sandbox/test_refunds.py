@@ -31,8 +31,8 @@ def test_a_request_is_decided_from_its_text_with_the_sums_written_out() -> None:
         "member yes, electronics yes, opened yes, damaged yes, wants money.",
         "window 30 + 15 + 10 - 10 = 45.",
         "days 48 > 45, late.",
-        "late 48 - 45 = 3.",
-        "late 3 <= 14, a little.",
+        "grace 45 + 15 = 60.",
+        "days 48 <= 60, a little.",
         "so store_credit.",
     )
     assert item.truth == "store_credit"

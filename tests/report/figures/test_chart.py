@@ -36,3 +36,14 @@ def test_a_drawing_that_stands_alone_carries_its_title(refunds: TaskSummary) -> 
     drawn = re.sub(r"<[^>]+>", " ", svg(figure))
     assert "1,000 calls cost $0.928" in " ".join(drawn.split())
     assert "1,000 calls cost" not in re.sub(r"<[^>]+>", " ", inline(figure))
+
+
+def test_a_drawing_of_simulated_numbers_says_so_wherever_it_goes(written: Path) -> None:
+    for path in (written / "figures").glob("*.svg"):
+        assert "Simulated." in path.read_text("utf-8"), path.name
+
+
+def test_a_drawing_of_real_numbers_is_not_marked(refunds: TaskSummary) -> None:
+    figure = TaskView("refunds", refunds).figures["cost"]
+    assert figure is not None
+    assert "Simulated" not in svg(figure)

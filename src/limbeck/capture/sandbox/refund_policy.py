@@ -8,7 +8,7 @@ from dataclasses import dataclass
 LABELS = ("full_refund", "partial_refund", "store_credit", "exchange", "deny")
 
 WINDOW, MEMBER_DAYS, DAMAGED_DAYS, OPENED_ELECTRONICS_DAYS = 30, 15, 10, -10
-GRACE = 14
+GRACE = 15
 LIMIT, MEMBER_LIMIT, DAMAGED_LIMIT = 100, 50, 30
 
 
@@ -54,9 +54,9 @@ def work(
     def fits(name: str, value: int, bound: int) -> bool:
         return (value <= bound) != (name == misjudge)
 
-    def compare(name: str, value: int, bound: int, words: tuple[str, str]) -> str:
+    def compare(shown: str, name: str, value: int, bound: int, words: tuple[str, str]) -> str:
         fit = fits(name, value, bound)
-        return f"{name} {value} {'<=' if fit else '>'} {bound}, {words[0] if fit else words[1]}."
+        return f"{shown} {value} {'<=' if fit else '>'} {bound}, {words[0] if fit else words[1]}."
 
     def ends(label: str) -> tuple[tuple[str, ...], str]:
         return (*steps, f"so {label}."), label
@@ -67,17 +67,17 @@ def work(
         f"opened {yes_no(facts.opened)}, damaged {yes_no(facts.damaged)}, "
         f"wants {'new' if facts.new else 'money'}.",
         _sum("window", facts.window_terms, window),
-        compare("days", facts.days, window, ("in time", "late")),
+        compare("days", "days", facts.days, window, ("in time", "late")),
     ]
     if not fits("days", facts.days, window):
-        late = facts.days - window + off.get("late", 0)
-        steps.append(_sum("late", (facts.days, -window), late))
-        steps.append(compare("late", late, GRACE, ("a little", "too late")))
-        return ends("store_credit" if fits("late", late, GRACE) else "deny")
+        grace = window + GRACE + off.get("grace", 0)
+        steps.append(_sum("grace", (window, GRACE), grace))
+        steps.append(compare("days", "grace", facts.days, grace, ("a little", "too late")))
+        return ends("store_credit" if fits("grace", facts.days, grace) else "deny")
     if facts.new:
         limit = sum(facts.limit_terms) + off.get("limit", 0)
         steps.append(_sum("limit", facts.limit_terms, limit))
-        steps.append(compare("price", facts.price, limit, ("fits", "too much")))
+        steps.append(compare("price", "price", facts.price, limit, ("fits", "too much")))
         if fits("price", facts.price, limit):
             return ends("exchange")
     return ends("full_refund" if facts.damaged or not facts.opened else "partial_refund")

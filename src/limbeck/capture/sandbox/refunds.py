@@ -299,10 +299,10 @@ def _wrong_chains(facts: Facts, kind: _Kind) -> Iterator[tuple[tuple[str, ...], 
     if kind == "arithmetic":
         # A sum of one term is not written as a sum, so that an error there would be a misreading.
         sums = [("window", len(facts.window_terms) > 1), ("limit", len(facts.limit_terms) > 1)]
-        names = [name for name, is_sum in sums if is_sum] + ["late"]
+        names = [name for name, is_sum in sums if is_sum] + ["grace"]
         yield from (work(facts, off={name: error}) for name in names for error in _ERRORS)
     elif kind == "comparison":
-        yield from (work(facts, misjudge=name) for name in ("days", "late", "price"))
+        yield from (work(facts, misjudge=name) for name in ("days", "grace", "price"))
     else:
         yield work(replace(facts, days=facts.days + 1))
         yield work(replace(facts, days=facts.days - 1))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import altair as alt
@@ -65,8 +65,10 @@ class Figure:
     """Units kept free at the right for text that stands beyond the last mark."""
 
 
-def svg(figure: Figure) -> str:
-    """A drawing that stands alone: with its title, on white."""
+def svg(figure: Figure, *, simulated: bool = False) -> str:
+    """A drawing that stands alone: with its title, on white, and marked where it is simulated."""
+    if simulated:
+        figure = replace(figure, note=f"Simulated. {figure.note}")
     return _draw(figure, titled=True)
 
 
