@@ -79,6 +79,9 @@ def side_by_side(
             if stop.is_set():
                 for future in waiting:
                     future.cancel()
+    # A worker may end before the last of what it reported has come through.
+    for index, event in _drain(events):
+        on_event(index, event)
     if interrupted.is_set():
         raise Interrupted(
             "stopped; what was finished is kept, and the same command continues from there"

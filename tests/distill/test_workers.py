@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from limbeck.distill.workers import side_by_side
+from limbeck.errors import Interrupted, LimbeckError, MissingExtraError, TrainingError
+
+# Worker processes import a job by the name of its module, and these tests belong to none.
+JOBS = """
+import os, time
+from limbeck.errors import Interrupted, MissingExtraError, TrainingError
+
+def double(argument, report, should_stop, threads):
+    report(("began", argument))
+    return argument * 2, threads
+
+def choosy(argument, report, should_stop, threads):
+    if argument == "fails":
+        raise TrainingError("the loss is not a number")
+    if argument == "lacks":
+        raise MissingExtraError("torch", "train")
+    if argument == "dies":
+        os._exit(1)
+    report("began")
+    while not should_stop():
+        time.sleep(0.01)
+    report("saved")
+    raise Interrupted("stopped at step 3")
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "limbeck_test_jobs.py").write_text(JOBS)
+    monkeypatch.syspath_prepend(tmp_path)
+    return "limbeck_test_jobs"
+
+
+def job(module: str, name: str) -> object:
+    return getattr(__import__(module), name)
+
+
+def test_results_come_in_the_order_of_the_arguments(module: str) -> None:
+    events: list[tuple[int, object]] = []
+    results: dict[int, object] = {}
+    found = side_by_side(
+        job(module, "double"),  # type: ignore[arg-type]  # a function, found by name
+        [1, 2, 3],
+        jobs=2,
+        on_event=lambda index, event: events.append((index, event)),
+        on_result=results.__setitem__,
+    )
+    assert [value for value, _ in found] == [2, 4, 6]
+    assert all(threads >= 1 for _, threads in found)
+    assert results == dict(enumerate(found))
+    assert sorted(events) == [(0, ("began", 1)), (1, ("began", 2)), (2, ("began", 3))]
+
+
+def test_nothing_to_do_starts_no_process() -> None:
+    assert side_by_side(lambda: None, []) == []
+
+
+@pytest.mark.parametrize(
+    ("argument", "kind", "said"),
+    [
+        ("fails", TrainingError, "the loss is not a number"),
+        ("lacks", MissingExtraError, r"pip install 'limbeck\[train\]'"),
+        ("dies", LimbeckError, "a worker process died"),
+    ],
+)
+def test_the_first_error_stops_the_others_and_is_the_one_that_is_raised(
+    module: str, argument: str, kind: type[LimbeckError], said: str
+) -> None:
+    with pytest.raises(LimbeckError, match=said) as caught:
+        side_by_side(job(module, "choosy"), ["waits", argument, "never begins"], jobs=2)  # type: ignore[arg-type]  # a function, found by name
+    assert type(caught.value) is kind
+
+
+def test_ctrl_c_lets_the_workers_save_and_is_one_sentence(module: str, tmp_path: Path) -> None:
+    program = (
+        "import sys, signal, os\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        f"from {module} import choosy\n"
+        "from limbeck.distill.workers import side_by_side\n"
+        "from limbeck.errors import Interrupted\n"
+        "def main():\n"
+        "    try:\n"
+        "        ctrl_c = lambda index, event: os.kill(os.getpid(), signal.SIGINT)\n"
+        "        side_by_side(choosy, ['waits'], jobs=1, on_event=ctrl_c)\n"
+        "    except Interrupted as error:\n"
+        "        print(error)\n"
+        "if __name__ == '__main__':\n"
+        "    main()\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(program)
+    run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run
+    assert run.stderr == ""
+    assert run.stdout.startswith("stopped; what was finished is kept")
+
+
+def test_errors_travel_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(MissingExtraError("torch", "train")))
+    assert (error.module, error.extra) == ("torch", "train")
+    assert str(error) == str(MissingExtraError("torch", "train"))
+    assert type(pickle.loads(pickle.dumps(Interrupted("x")))) is Interrupted
