@@ -107,7 +107,7 @@ def sentences(policy: Policy, answers: Answers) -> list[str]:
         )
         return said
     if policy.n_accepted:
-        said.append(f"At the strictest threshold that was tested, {tested}.")
+        said.append(f"At the most promising threshold, {tested}.")
     if more is None:
         said.append(
             "More calibration calls would not change that while the student is wrong so often: "

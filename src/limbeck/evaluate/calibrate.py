@@ -1,12 +1,12 @@
 """From a student's replies on held-out data to a policy with a promise.
 
 The calibration split is cut in two. On the first half a logistic model is fitted that turns the
-signals into P(answer is right), and the candidate thresholds are chosen. On the second half they are
-tested in a fixed order by Learn-then-Test (Angelopoulos et al. 2021, arXiv 2110.01052): the p-value
-of "the error rate at this threshold exceeds α" is the binomial tail P(Bin(n, α) ≤ errors), and the
-last threshold before the first failure is taken. With probability 1 − δ over the calibration data the
-error rate among locally answered calls is then at most α, provided that later calls are exchangeable
-with it.
+signals into P(answer is right), and the candidate thresholds and their order are chosen. On the
+second half they are tested in that order by Learn-then-Test (Angelopoulos et al. 2021, arXiv
+2110.01052): the p-value of "the error rate at this threshold exceeds α" is the binomial tail
+P(Bin(n, α) ≤ errors), and the last threshold before the first failure is taken. With probability
+1 − δ over the calibration data the error rate among locally answered calls is then at most α,
+provided that later calls are exchangeable with it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def fit_policy(answers: Answers, max_risk: float, confidence: float, *, seed: in
     model = _Logistic(answers.signals[fit], answers.right[fit])
     p_fit, p_bound = model(answers.signals[fit]), model(answers.signals[bound])
     right = answers.right[bound]
-    chosen, kept, errors, p_value = learn_then_test(p_fit, p_bound, right, max_risk, 1 - confidence)
+    chosen, kept, errors, p_value = learn_then_test(
+        p_fit, answers.right[fit], p_bound, right, max_risk, 1 - confidence
+    )
     return Policy(
         task=answers.card.task.name,
         student=answers.card.id,
@@ -75,29 +77,45 @@ def fit_policy(answers: Answers, max_risk: float, confidence: float, *, seed: in
 
 def learn_then_test(
     fit: NDArray[np.float64],
+    fit_right: NDArray[np.bool_],
     bound: NDArray[np.float64],
     right: NDArray[np.bool_],
     max_risk: float,
     delta: float,
 ) -> tuple[float | None, int, int, float | None]:
-    """Fixed-sequence testing from the safest threshold down: (threshold, kept, errors, p-value).
+    """Fixed-sequence testing towards larger coverage: (threshold, kept, errors, p-value).
 
-    Candidates are quantiles of `fit`, so they do not depend on the data that tests them. The first is
-    one that keeps enough calls to pass at all: with n < ln δ / ln(1 − α) even no error proves nothing.
+    `fit` and `fit_right` choose the candidates and where the sequence begins, `bound` and `right`
+    test them, so what is tested never depends on what tests it. It begins where the first half gives
+    the smallest p-value. Beginning with the surest calls instead would end most runs at once: few
+    calls prove nothing (n < ln δ / ln(1 − α) not even without an error), and one error among them is
+    a failure, after which nothing more may be tested.
     """
     enough = math.ceil(math.log(delta) / math.log(1 - max_risk))
-    start = min(1.0, 1.5 * enough / max(1, len(fit)))
-    shares = np.linspace(start, 1.0, CANDIDATES) if start < 1 else np.array([1.0])
+    shares = np.linspace(min(1.0, enough / max(1, len(fit))), 1.0, CANDIDATES)
     candidates = np.unique(np.quantile(fit, 1 - shares))[::-1] if len(fit) else np.array([])
+    begin = int(np.argmin(_tails(fit, fit_right, candidates, max_risk)[2])) if len(fit) else 0
     best: tuple[float | None, int, int, float | None] = (None, 0, 0, None)
-    for threshold in candidates.tolist():
-        accepted = bound >= threshold
-        kept, errors = int(accepted.sum()), int((~right[accepted]).sum())
-        p_value = float(stats.binom.cdf(errors, kept, max_risk)) if kept else 1.0
+    tested = zip(*_tails(bound, right, candidates[begin:], max_risk), strict=True)
+    for threshold, (kept, errors, p_value) in zip(candidates[begin:].tolist(), tested, strict=True):
         if p_value > delta:
             return best if best[0] is not None else (None, kept, errors, p_value)
         best = (threshold, kept, errors, p_value)
     return best
+
+
+def _tails(
+    score: NDArray[np.float64],
+    right: NDArray[np.bool_],
+    thresholds: NDArray[np.float64],
+    max_risk: float,
+) -> tuple[list[int], list[int], list[float]]:
+    """At each threshold the calls kept, the errors among them, and P(Bin(kept, α) ≤ errors)."""
+    accepted = score >= thresholds[:, None]  # (thresholds, N)
+    kept, errors = accepted.sum(axis=1), (accepted & ~right).sum(axis=1)
+    # No calls show nothing: the tail of an empty count is 1.
+    tail = np.where(kept > 0, stats.binom.cdf(errors, np.maximum(kept, 1), max_risk), 1.0)
+    return kept.tolist(), errors.tolist(), tail.tolist()
 
 
 def confidence_of(policy: Policy, signals: NDArray[np.float64]) -> NDArray[np.float64]:
