@@ -107,12 +107,13 @@ class Cascade:
                 batch, seat.waiting = seat.waiting[:BATCH], seat.waiting[BATCH:]
                 try:
                     said = await asyncio.to_thread(seat.ask, [text for text, _ in batch])
+                    answered = list(zip(batch, said, strict=True))
                 except Exception as error:  # noqa: BLE001 - each caller classifies and counts it
                     for _, answer in batch:
                         if not answer.done():
                             answer.set_exception(error)
                     continue
-                for (_, answer), one in zip(batch, said, strict=True):
+                for (_, answer), one in answered:
                     if not answer.done():
                         answer.set_result(one)
         finally:
@@ -157,13 +158,23 @@ def promote(workspace: Workspace, folder: Path, policy: Policy) -> Path:
 
 
 def open_cascade(workspace: Workspace) -> Cascade:
-    """The cascade of all tasks of a workspace that have a promoted student."""
+    """The cascade of all tasks of a workspace that have a promoted student.
+
+    Raises `StudentError` where a promoted student is gone, damaged, or no longer the one that its
+    policy was fitted for: what was promised would not hold.
+    """
     seats: dict[str, tuple[Policy, Ask]] = {}
     for task in workspace.tasks():
         promotion = read_promotion(workspace, task.name)
         if promotion is None:
             continue
-        assert promotion.policy.signals == tuple(SIGNALS)
-        student = Student.load(workspace.students / promotion.student_folder)
-        seats[task.name] = (promotion.policy, student.ask)
+        folder = workspace.students / promotion.student_folder
+        policy = promotion.policy
+        if read_card(folder).id != policy.student or policy.signals != tuple(SIGNALS):
+            raise StudentError(
+                f"the policy of the task {task.name!r} was not fitted for what {folder.name!r} is now; "
+                f"run: limbeck calibrate {folder.name}, then: limbeck promote {folder.name}"
+            )
+        student = Student.load(folder)
+        seats[task.name] = (policy, student.ask)
     return Cascade(seats)

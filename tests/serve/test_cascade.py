@@ -1,0 +1,363 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from limbeck.errors import ConfigError, StudentError
+from limbeck.evaluate.calibrate import confidence_of
+from limbeck.evaluate.signals import SIGNALS, read_signals
+from limbeck.models.call import Call
+from limbeck.models.local import Said
+from limbeck.serve.cascade import (
+    BATCH,
+    Cascade,
+    decide,
+    open_cascade,
+    promote,
+    promotion_path,
+    read_promotion,
+    refuse_unasked,
+)
+from limbeck.types import AnswerForm, Ask, Policy, StudentCard, Task
+from limbeck.workspace import Workspace
+
+TASK = Task(
+    name="refunds",
+    instruction="Decide.",
+    answer=AnswerForm(kind="choice", choices=("grant", "deny")),
+)
+CALL = Call(model="teacher-1", system="Decide.", user="Order 7")
+POLICY = Policy(
+    task="refunds",
+    student="sha256:student",
+    skeleton=TASK.skeleton,
+    max_risk=0.05,
+    confidence=0.95,
+    signals=tuple(SIGNALS),
+    center=(0.0,) * len(SIGNALS),
+    scale=(1.0,) * len(SIGNALS),
+    # Only the least likely token counts, so that a confidence can be worked out by hand.
+    weights=(1.0,) + (0.0,) * (len(SIGNALS) - 1),
+    bias=2.0,
+    threshold=0.5,
+    truth_source="gold",
+    n_fit=100,
+    n_bound=100,
+    n_accepted=90,
+    n_errors=1,
+    p_value=0.01,
+    calibration_hash="sha256:calibration",
+)
+
+
+def said(answer: str | None = "grant", lowest: float = -0.1) -> Said:
+    return Said(
+        answer=answer,
+        rationale="never shown",
+        logprobs=(lowest,),
+        margin=1.0,
+        rationale_logprob=0.0,
+        new_tokens=2,
+        stopped=True,
+    )
+
+
+# ---- the rules ----------------------------------------------------------------------------------
+
+
+def test_a_plain_call_of_a_promoted_task_may_go_to_the_student() -> None:
+    assert refuse_unasked(POLICY, TASK, CALL) is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "task", "call", "reason"),
+    [
+        (None, {}, {}, "no policy is promoted"),
+        ({"threshold": None}, {}, {}, "no threshold kept the promise"),
+        ({}, {"stakes": "high"}, {}, "the stakes are high"),
+        ({}, {}, {"turns": 3}, "not a single question in text"),
+        ({}, {}, {"has_tools": True}, "not a single question in text"),
+        ({}, {}, {"has_media": True}, "not a single question in text"),
+        ({}, {}, {"candidates": 2}, "not a single question in text"),
+        ({}, {}, {"system": "Decide kindly."}, "the instructions differ"),
+        ({}, {}, {"system": ""}, "the instructions differ"),
+        ({"skeleton": "sha256:old"}, {}, {}, "the instructions differ"),
+    ],
+)
+def test_a_call_that_the_student_may_not_see_goes_to_the_teacher_with_a_reason(
+    policy: dict[str, Any] | None, task: dict[str, Any], call: dict[str, Any], reason: str
+) -> None:
+    found = refuse_unasked(
+        None if policy is None else POLICY.model_copy(update=policy),
+        TASK.model_copy(update=task),
+        CALL.model_copy(update=call),
+    )
+    assert found is not None
+    assert reason in found
+
+
+def test_white_space_around_the_instructions_does_not_count() -> None:
+    assert refuse_unasked(POLICY, TASK, CALL.model_copy(update={"system": " Decide.\n"})) is None
+
+
+def test_an_answer_above_the_threshold_is_local() -> None:
+    decision = decide(POLICY, TASK, said("GRANT", lowest=-1.0))
+    assert (decision.local, decision.answer) == (True, "grant")
+    assert decision.confidence == pytest.approx(1 / (1 + np.exp(-1.0)))
+
+
+def test_an_answer_exactly_at_the_threshold_is_local_and_just_below_is_not() -> None:
+    reply = said(lowest=-1.0)
+    [exact] = confidence_of(POLICY, np.array([read_signals(reply)])).tolist()
+    at = POLICY.model_copy(update={"threshold": exact})
+    above = POLICY.model_copy(update={"threshold": float(np.nextafter(exact, 1))})
+    assert decide(at, TASK, reply).local
+    refused = decide(above, TASK, reply)
+    assert (refused.local, refused.answer, refused.reason) == (
+        False,
+        "grant",
+        "below the threshold",
+    )
+
+
+@pytest.mark.parametrize("answer", [None, "perhaps", "grant or deny", ""])
+def test_an_answer_that_is_not_in_form_is_never_local(answer: str | None) -> None:
+    decision = decide(POLICY, TASK, said(answer, lowest=0.0))
+    assert (decision.local, decision.answer, decision.confidence) == (False, None, None)
+    assert "not in the task's form" in decision.reason
+
+
+def test_without_a_threshold_nothing_is_local() -> None:
+    none = POLICY.model_copy(update={"threshold": None})
+    assert not decide(none, TASK, said(lowest=0.0)).local
+
+
+# ---- asking -------------------------------------------------------------------------------------
+
+Answer = Callable[[Sequence[str]], list[Said]]
+
+
+def cascade(ask: Answer) -> Cascade:
+    return Cascade({TASK.name: (POLICY, ask)})
+
+
+def calls(count: int) -> list[Call]:
+    return [CALL.model_copy(update={"user": f"Order {number}"}) for number in range(count)]
+
+
+def test_calls_that_wait_together_are_asked_together_and_each_gets_its_own_answer() -> None:
+    asked: list[list[str]] = []
+    released = threading.Event()
+
+    def ask(texts: Sequence[str]) -> list[Said]:
+        asked.append(list(texts))
+        released.wait()
+        return [said("grant" if int(text.split()[1]) % 2 else "deny") for text in texts]
+
+    async def main() -> list[str | None]:
+        cascading = cascade(ask)
+        first = asyncio.ensure_future(cascading(TASK, calls(1)[0]))
+        while not asked:
+            await asyncio.sleep(0.001)
+        rest = [asyncio.ensure_future(cascading(TASK, call)) for call in calls(BATCH + 3)[1:]]
+        await asyncio.sleep(0.01)
+        assert len(asked) == 1
+        released.set()
+        return [decision.answer for decision in await asyncio.gather(first, *rest)]
+
+    answers = asyncio.run(main())
+    assert [len(batch) for batch in asked] == [1, BATCH, 2]
+    assert answers == ["grant" if number % 2 else "deny" for number in range(BATCH + 3)]
+
+
+def test_the_student_is_asked_outside_of_the_event_loop() -> None:
+    threads: list[int] = []
+
+    def ask(texts: Sequence[str]) -> list[Said]:
+        threads.append(threading.get_ident())
+        return [said()] * len(texts)
+
+    asyncio.run(_one(cascade(ask)))
+    assert threads != [threading.get_ident()]
+
+
+async def _one(cascading: Cascade) -> Any:
+    return await cascading(TASK, CALL)
+
+
+def test_a_student_that_raises_fails_its_calls_and_answers_the_next() -> None:
+    replies = iter([ValueError("out of memory"), None])
+
+    def ask(texts: Sequence[str]) -> list[Said]:
+        error = next(replies)
+        if error is not None:
+            raise error
+        return [said()] * len(texts)
+
+    async def main() -> None:
+        cascading = cascade(ask)
+        failed = await asyncio.gather(
+            *(cascading(TASK, call) for call in calls(3)), return_exceptions=True
+        )
+        assert [str(error) for error in failed] == ["out of memory"] * 3
+        assert (await cascading(TASK, CALL)).local
+
+    asyncio.run(main())
+
+
+def test_a_student_that_answers_too_few_fails_all_of_its_calls() -> None:
+    async def main() -> None:
+        cascading = cascade(lambda texts: [said()])
+        found = await asyncio.wait_for(
+            asyncio.gather(*(cascading(TASK, call) for call in calls(3)), return_exceptions=True),
+            timeout=5,
+        )
+        assert any(isinstance(one, Exception) for one in found)
+
+    asyncio.run(main())
+
+
+def test_a_caller_that_gave_up_does_not_disturb_the_others() -> None:
+    released = threading.Event()
+
+    def ask(texts: Sequence[str]) -> list[Said]:
+        released.wait()
+        return [said()] * len(texts)
+
+    async def main() -> None:
+        cascading = cascade(ask)
+        leaving, staying = (asyncio.ensure_future(cascading(TASK, call)) for call in calls(2))
+        await asyncio.sleep(0.01)
+        leaving.cancel()
+        released.set()
+        assert (await staying).local
+        assert leaving.cancelled()
+
+    asyncio.run(main())
+
+
+def test_a_call_that_is_refused_never_reaches_the_student() -> None:
+    def ask(texts: Sequence[str]) -> list[Said]:
+        raise AssertionError(f"asked for {texts}")
+
+    async def main() -> None:
+        cascading = cascade(ask)
+        high = TASK.model_copy(update={"stakes": "high"})
+        other = TASK.model_copy(update={"name": "ledger"})
+        for task in (high, other):
+            decision = await cascading(task, CALL)
+            assert (decision.local, decision.answer) == (False, None)
+
+    asyncio.run(main())
+
+
+# ---- promotion ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def student(workspace: Workspace) -> tuple[Path, Policy]:
+    card = StudentCard(
+        task=TASK,
+        recipe="label",
+        ask=Ask(control="answer", order="answer", causal=False),
+        base="nano",
+        parameters=1,
+        dataset="sha256:data",
+        train_examples=1,
+        skeleton=TASK.skeleton,
+        simulated=True,
+        seed=0,
+        steps=1,
+        tokens_seen=1,
+        seconds=1.0,
+        max_new_tokens=4,
+        weights="sha256:weights",
+        version="0",
+    )
+    folder = workspace.students / "refunds-label-s0"
+    folder.mkdir()
+    (folder / "limbeck.json").write_text(card.model_dump_json())
+    (workspace.tasks_folder / "refunds.toml").write_text(
+        '[answer]\nkind = "choice"\nchoices = ["grant", "deny"]\n'
+    )
+    return folder, POLICY.model_copy(update={"student": card.id})
+
+
+def test_a_promotion_is_read_back_and_replaced_whole(
+    workspace: Workspace, student: tuple[Path, Policy]
+) -> None:
+    folder, policy = student
+    assert read_promotion(workspace, "refunds") is None
+    path = promote(workspace, folder, policy)
+    assert path == promotion_path(workspace, "refunds")
+    found = read_promotion(workspace, "refunds")
+    assert found is not None
+    assert (found.student_folder, found.policy) == (folder.name, policy)
+    newer = policy.model_copy(update={"threshold": 0.9})
+    promote(workspace, folder, newer)
+    found = read_promotion(workspace, "refunds")
+    assert found is not None
+    assert found.policy == newer
+    assert [file.name for file in path.parent.iterdir()] == ["refunds.json"]
+
+
+def test_the_policy_of_another_student_is_refused(
+    workspace: Workspace, student: tuple[Path, Policy]
+) -> None:
+    folder, _ = student
+    with pytest.raises(StudentError, match="the policy was fitted for another student"):
+        promote(workspace, folder, POLICY)
+    assert read_promotion(workspace, "refunds") is None
+
+
+def test_a_damaged_promotion_is_one_sentence(
+    workspace: Workspace, student: tuple[Path, Policy]
+) -> None:
+    path = promote(workspace, *student)
+    for damage in (b"{", b"\xff", b'{"student_folder": "x"}'):
+        path.write_bytes(damage)
+        with pytest.raises(ConfigError, match="is damaged; promote the student again"):
+            read_promotion(workspace, "refunds")
+
+
+def test_a_workspace_without_promotions_has_a_cascade_that_asks_the_teacher(
+    workspace: Workspace, student: tuple[Path, Policy]
+) -> None:
+    decision = asyncio.run(_one(open_cascade(workspace)))
+    assert (decision.local, decision.reason) == (False, "no policy is promoted for this task")
+
+
+def test_a_promoted_student_that_is_gone_is_named_at_the_start(
+    workspace: Workspace, student: tuple[Path, Policy]
+) -> None:
+    folder, policy = student
+    promote(workspace, folder, policy)
+    (folder / "limbeck.json").unlink()
+    with pytest.raises(StudentError, match=folder.name):
+        open_cascade(workspace)
+
+
+def test_a_policy_over_other_signals_does_not_serve(
+    workspace: Workspace, student: tuple[Path, Policy]
+) -> None:
+    folder, policy = student
+    promote(workspace, folder, policy.model_copy(update={"signals": ("lowest",)}))
+    with pytest.raises(StudentError, match="limbeck calibrate refunds-label-s0"):
+        open_cascade(workspace)
+
+
+def test_a_student_that_changed_since_its_policy_was_fitted_does_not_serve(
+    workspace: Workspace, student: tuple[Path, Policy]
+) -> None:
+    folder, policy = student
+    promote(workspace, folder, policy)
+    card = folder / "limbeck.json"
+    card.write_text(card.read_text().replace("sha256:weights", "sha256:others"))
+    with pytest.raises(StudentError, match="limbeck calibrate"):
+        open_cascade(workspace)
