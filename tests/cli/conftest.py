@@ -1,0 +1,56 @@
+"""A workspace with a dataset and two students, trained by the command line itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from limbeck.capture.sandbox.tasks import load, render
+from limbeck.cli.app import main
+from limbeck.store.store import Store
+from limbeck.types import Outcome, Provenance, SplitPlan, Trace
+from limbeck.workspace import Workspace
+
+QUICK = "[distill]\nsteps = 5\nbatch = 8\nvocabulary = 400\nevaluate_items = 4\n"
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    workspace = Workspace.create(tmp_path_factory.mktemp("trained"))
+    sandbox = load("refunds")
+    # Few calls in all, and enough of them for a promise.
+    plan = SplitPlan(train=0.35, validation=0.1, calibration=0.4, test=0.15)
+    task = sandbox.task().model_copy(update={"splits": plan})
+    with Store(workspace.store_url) as store:
+        for item in sandbox.generate(240, seed=3):
+            trace = Trace(
+                task=task.name,
+                input=item.input,
+                raw=render(item),
+                stop_reason="end_turn",
+                provenance=Provenance(source="gateway", generator="simulated", simulated=True),
+            )
+            store.record([trace], [Outcome(trace_id=trace.id, value=item.truth, source="gold")])
+    workspace.write_task(task)
+    (workspace.root / "limbeck.toml").write_text(QUICK)
+    before = Path.cwd()
+    os.chdir(workspace.root)
+    try:
+        assert main(["curate", "--task", "refunds"]) == 0
+        recipes = ["--recipe", "label", "--recipe", "think-first"]
+        assert main(["distill", "refunds", *recipes, "--jobs", "1"]) == 0
+    finally:
+        os.chdir(before)
+    return workspace.root
+
+
+@pytest.fixture
+def trained(trained_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A copy of that workspace, which is also the current folder."""
+    root = tmp_path / "trained"
+    shutil.copytree(trained_once, root)
+    monkeypatch.chdir(root)
+    return Workspace(root)
