@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from limbeck.capture.sandbox.tasks import load, render
 from limbeck.cli.app import main
@@ -14,7 +15,8 @@ from limbeck.store.store import Store
 from limbeck.types import Outcome, Provenance, SplitPlan, Trace
 from limbeck.workspace import Workspace
 
-QUICK = "[distill]\nsteps = 5\nbatch = 8\nvocabulary = 400\nevaluate_items = 4\n"
+# One thread: several that wait for each other on busy cores are slower than one.
+QUICK = "[distill]\nsteps = 5\nbatch = 4\nvocabulary = 400\nevaluate_items = 2\nthreads = 1\n"
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +52,7 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def trained(trained_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A copy of that workspace, which is also the current folder."""
+    torch.set_num_threads(1)
     root = tmp_path / "trained"
     shutil.copytree(trained_once, root)
     monkeypatch.chdir(root)
