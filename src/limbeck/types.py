@@ -64,7 +64,9 @@ class AnswerForm(Noun):
     @model_validator(mode="after")
     def _choices_belong_to_choice(self) -> AnswerForm:
         if self.choices and self.kind != "choice":
-            raise ValueError(f"choices are given, but kind is {self.kind!r}; wanted kind = 'choice'")
+            raise ValueError(
+                f"choices are given, but kind is {self.kind!r}; wanted kind = 'choice'"
+            )
         if len(set(self.choices)) != len(self.choices):
             raise ValueError(f"choices repeat: {list(self.choices)!r}; wanted each once")
         return self

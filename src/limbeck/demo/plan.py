@@ -51,13 +51,13 @@ _TASKS: dict[Size, dict[str, tuple[str, ...]]] = {
     "full": {"refunds": ALL, "ledger": ALL, "routes": ALL},
 }
 _CALLS: dict[Size, tuple[int, int]] = {
-    "quick": (1200, 200),
-    "default": (3000, 500),
-    "full": (3000, 500),
+    "quick": (1600, 200),
+    "default": (4000, 400),
+    "full": (4000, 400),
 }
 _SETTINGS: dict[str, DistillSettings] = {
-    "refunds": DistillSettings(steps=300, batch=32),
-    "ledger": DistillSettings(steps=600, batch=32),
+    "refunds": DistillSettings(steps=220, batch=32),
+    "ledger": DistillSettings(steps=500, batch=32),
     "routes": DistillSettings(steps=600, batch=32),
 }
 _QUICK_STEPS = 100

@@ -21,7 +21,7 @@ class DistillSettings(Noun):
     optimizer: Literal["auto", "muon", "adamw"] = "auto"
     """`auto`: Muon for the matrices of a student from scratch, AdamW for a pretrained one."""
     learning_rate: Annotated[float, Field(gt=0)] | None = None
-    """Peak learning rate of AdamW; None: 0.006 from scratch, 2e-5 for a pretrained student."""
+    """Peak learning rate of AdamW; None: 0.008 from scratch, 2e-5 for a pretrained student."""
     muon_rate: Annotated[float, Field(gt=0)] = 0.02
     """Peak learning rate of Muon's orthogonalized updates."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01

@@ -1,14 +1,15 @@
 """Ledger: a running balance through several dependent steps, every step written as an equation.
 
 Nothing but the chain of sums leads to the answer, and each sum needs only the one before and one
-number of the text.
+number of the text. Each entry has its day, and the chain names it: without that a small student
+learns the sums and still loses its place in the text.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from limbeck.capture.sandbox.tasks import Item, SandboxTask, Slip
@@ -18,9 +19,10 @@ from limbeck.types import AnswerForm
 
 INSTRUCTION = """\
 Work out how many things the person asked about has in the end. Only what that person has, gains or
-loses counts. Write every step as one equation on its own line, such as 12 + 7 = 19 (use * 2 for
-doubling and / 2 for halving). Then write "Answer: " and the number."""
+loses counts. Write every step as its day and one equation on its own line, such as mon: 12 + 7 = 19
+(use * 2 for doubling and / 2 for halving). Then write "Answer: " and the number."""
 
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 NAMES = ("ann", "ben", "cara", "dan", "eva", "finn", "gina", "hugo", "iris", "jack", "kate", "liam")
 HELD_OUT_NAMES = ("rosa", "sam", "tina", "uwe", "vera", "walt")
 THINGS = ("apples", "beads", "books", "cards", "coins", "eggs", "nuts", "pens", "shells", "stamps")
@@ -80,8 +82,8 @@ class LedgerKnobs:
 
     min_steps: int = 2
     max_steps: int = 6
-    top: int = 99
-    amount: int = 99
+    top: int = 49
+    amount: int = 9
     scale: float = 0.0
 
     def __post_init__(self) -> None:
@@ -89,6 +91,11 @@ class LedgerKnobs:
             raise ConfigError(
                 f"min_steps is {self.min_steps!r} and max_steps {self.max_steps!r}; "
                 "wanted 2 <= min_steps <= max_steps"
+            )
+        if self.max_steps >= len(DAYS):
+            raise ConfigError(
+                f"max_steps is {self.max_steps!r}; wanted at most {len(DAYS) - 1}, since every step "
+                "has its day and a shifted set has one step more"
             )
         if not (self.top >= 4 and self.amount >= 1 and 0 <= self.scale <= 1):
             raise ConfigError(
@@ -103,6 +110,7 @@ class Step:
 
     sign: str
     n: int
+    day: str = ""
 
     def after(self, balance: int) -> int | None:
         """The new balance; None where it would be negative or broken."""
@@ -136,7 +144,7 @@ def work(
 
 def _chain(balances: list[int], steps: tuple[Step, ...]) -> tuple[str, ...]:
     return tuple(
-        f"{before} {step.sign} {step.n} = {after}"
+        f"{step.day}: {before} {step.sign} {step.n} = {after}"
         for before, step, after in zip(balances, steps, balances[1:], strict=False)
     )
 
@@ -150,25 +158,27 @@ def write(rng: random.Random, knobs: LedgerKnobs, shift: str | None) -> Item:
     if shift == "one-more-step":
         count = knobs.max_steps + 1
     start = rng.randint(1, knobs.top)
-    steps = _draw_steps(rng, knobs, start, count)
+    drawn = _draw_steps(rng, knobs, start, count)
+    steps = tuple(replace(step, day=day) for step, day in zip(drawn, DAYS, strict=False))
 
     unseen = shift == "unseen-entities"
     held_out = shift == "unseen-wording"
     name, other, third = rng.sample(HELD_OUT_NAMES if unseen else NAMES, 3)
     slots = {"name": name, "things": rng.choice(HELD_OUT_THINGS if unseen else THINGS)}
-    said: list[tuple[Wording, dict[str, object]]] = []
+    said: list[tuple[str, Wording, dict[str, object]]] = []
     for step in steps:
         wording = pick(rng, _BANKS[step.sign], held_out and step.sign in "+-")
         giver, taker = (other, name) if step.sign == "+" else (name, other)
-        said.append((wording, {**slots, "giver": giver, "taker": taker, "n": step.n}))
+        filled = {**slots, "giver": giver, "taker": taker, "n": step.n}
+        said.append((f"{step.day}: ", wording, filled))
     opening = pick(rng, START_LAST if shift == "reordered" else START, held_out)
-    said.insert(len(said) if shift == "reordered" else 0, (opening, {**slots, "n": start}))
-    group = _group([wording for wording, _ in said])
+    said.insert(len(said) if shift == "reordered" else 0, ("", opening, {**slots, "n": start}))
+    group = _group([wording for _, wording, _ in said])
     if shift == "distractor":
         # Somebody else's ledger, in the same words.
         theirs = {**slots, "name": third, "n": rng.randint(1, knobs.top)}
-        said.insert(rng.randint(1, len(said)), (pick(rng, START), theirs))
-    sentences = [f"{wording.say(rng, filled)}." for wording, filled in said]
+        said.insert(rng.randint(1, len(said)), ("", pick(rng, START), theirs))
+    sentences = [f"{day}{wording.say(rng, filled)}." for day, wording, filled in said]
     question = pick(rng, QUESTION, held_out).say(rng, slots)
     return _item(" ".join([*sentences, f"{question}?"]), start, steps, group)
 
@@ -226,21 +236,23 @@ def solve(text: str) -> Item:
 
 
 def _read(text: str) -> tuple[int, tuple[Step, ...], str]:
-    said: list[tuple[Wording, dict[str, str]]] = []
+    said: list[tuple[str, Wording, dict[str, str]]] = []
     for sentence in (s.strip() for s in _SENTENCE.findall(text)):
-        found = read(sentence[:-1], _KNOWN)
-        if found is None:
+        day, colon, entry = sentence.partition(": ")
+        found = read(entry[:-1] if colon else sentence[:-1], _KNOWN)
+        dated = bool(colon) and day in DAYS
+        if found is None or dated == (found[0].meaning in ("start", "question")):
             raise DataError(
                 f"cannot read the sentence {sentence[:80]!r} of the word problem {text[:80]!r}"
             )
-        said.append(found)
-    asked = [slots["name"] for wording, slots in said if wording.meaning == "question"]
+        said.append((day, *found))
+    asked = [slots["name"] for _, wording, slots in said if wording.meaning == "question"]
     if len(asked) != 1:
         raise DataError(f"got {len(asked)} questions in {text[:80]!r}; wanted one 'how many ...?'")
     starts: list[int] = []
     steps: list[Step] = []
     used: list[Wording] = []
-    for wording, slots in said:
+    for day, wording, slots in said:
         sign = _sign(wording, slots, asked[0])
         if sign is None:
             continue
@@ -248,7 +260,7 @@ def _read(text: str) -> tuple[int, tuple[Step, ...], str]:
         if wording.meaning == "start":
             starts.append(int(slots["n"]))
         else:
-            steps.append(Step(sign, int(slots.get("n", 2))))
+            steps.append(Step(sign, int(slots.get("n", 2)), day))
     if len(starts) != 1 or not steps:
         raise DataError(
             f"got {len(starts)} starting balances and {len(steps)} steps of {asked[0]!r} in "
