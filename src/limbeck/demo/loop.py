@@ -36,6 +36,7 @@ from limbeck.demo.measure import (
 from limbeck.demo.plan import Plan, TaskPlan
 from limbeck.demo.stages import Stages, Watcher
 from limbeck.demo.students import make_students, specs_of
+from limbeck.distill.recipes.table import CONTROL
 from limbeck.distill.workers import cores
 from limbeck.evaluate.answers import answers_of
 from limbeck.evaluate.calibrate import confidence_of, fit_policy, more_calls_needed
@@ -79,10 +80,11 @@ def run(plan: Plan, out: Path, watcher: Watcher, command: str) -> tuple[Summary,
     with _teacher(plan, workspace, truth_log) as url:
         for task in plan.tasks:
             captures[task.name] = _capture(plan, task, sandboxes[task.name], url, workspace, stages)
+    datasets = {task.name: _curate(task, workspace, stages) for task in plan.tasks}
+    students = _distill(plan, datasets, workspace, stages, watcher)
     summaries = []
     for task in plan.tasks:
-        dataset = _curate(task, workspace, stages)
-        folders = _distill(plan, task, dataset, workspace, stages, watcher)
+        dataset, folders = datasets[task.name], students[task.name]
         evaluation = _evaluate(task, dataset, folders, stages)
         calibration = _calibrate(plan, task, dataset, folders, workspace, stages)
         cascade = _cascade(
@@ -101,7 +103,9 @@ def run(plan: Plan, out: Path, watcher: Watcher, command: str) -> tuple[Summary,
                 evaluation=evaluation,
                 calibration=calibration,
                 cascade=cascade,
-                findings=task_findings(evaluation, calibration, cascade),
+                findings=task_findings(
+                    evaluation, calibration, cascade, quick=plan.size == "quick"
+                ),
             )
         )
     summary = Summary(
@@ -217,18 +221,28 @@ def _curate(task: TaskPlan, workspace: Workspace, stages: Stages) -> Dataset:
 
 def _distill(
     plan: Plan,
-    task: TaskPlan,
-    dataset: Dataset,
+    datasets: dict[str, Dataset],
     workspace: Workspace,
     stages: Stages,
     watcher: Watcher,
-) -> list[Path]:
+) -> dict[str, list[Path]]:
+    """All students of all tasks in one pool, so that no core waits for the last arm of a task."""
+    specs = [
+        (task.name, spec)
+        for task in plan.tasks
+        for spec in specs_of(plan, task, datasets[task.name].path, workspace.students)
+    ]
+    specs.sort(key=lambda one: one[1].recipe == CONTROL)
+
     def work() -> tuple[_Paths, str]:
-        specs = specs_of(plan, task, dataset.path, workspace.students)
         folders = make_students(specs, watcher)
         return _Paths(paths=tuple(map(str, folders))), f"{len(folders)} students"
 
-    return [Path(path) for path in stages.run("distill", task.name, _Paths, work).paths]
+    found = stages.run("distill", "", _Paths, work).paths
+    students: dict[str, list[Path]] = {task.name: [] for task in plan.tasks}
+    for (task_name, _), path in zip(specs, found, strict=True):
+        students[task_name].append(Path(path))
+    return students
 
 
 def _evaluate(task: TaskPlan, dataset: Dataset, folders: list[Path], stages: Stages) -> Evaluation:

@@ -150,10 +150,19 @@ def thinned(points: Sequence[Point]) -> tuple[Point, ...]:
 
 
 def task_findings(
-    evaluation: Evaluation, calibration: Calibration | None, cascade: Cascade | None
+    evaluation: Evaluation,
+    calibration: Calibration | None,
+    cascade: Cascade | None,
+    *,
+    quick: bool = False,
 ) -> tuple[str, ...]:
     """What the numbers of a task show and what they do not, in plain sentences."""
     said = list(evaluation.findings)
+    if quick:
+        said.append(
+            "This is the quick size: it shows every stage within a minute, and its students get too "
+            "few steps to learn the task. Run without --quick for numbers that mean something."
+        )
     if calibration is not None and calibration.policy.threshold is None:
         more = calibration.more_calls_needed
         hope = (

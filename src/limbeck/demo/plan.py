@@ -50,17 +50,15 @@ _TASKS: dict[Size, dict[str, tuple[str, ...]]] = {
     "default": {"refunds": ALL, "ledger": ("label", "think-first")},
     "full": {"refunds": ALL, "ledger": ALL, "routes": ALL},
 }
-_CALLS: dict[Size, tuple[int, int]] = {
-    "quick": (1600, 200),
-    "default": (4000, 400),
-    "full": (4000, 400),
-}
+_CALLS: dict[str, int] = {"refunds": 3600, "ledger": 3000, "routes": 3000}
+_FRESH = 300
 _SETTINGS: dict[str, DistillSettings] = {
     "refunds": DistillSettings(steps=220, batch=32),
-    "ledger": DistillSettings(steps=500, batch=32),
-    "routes": DistillSettings(steps=600, batch=32),
+    "ledger": DistillSettings(steps=380, batch=32, learning_rate=0.01),
+    "routes": DistillSettings(steps=380, batch=32, learning_rate=0.01),
 }
-_QUICK_STEPS = 100
+# Enough to see every stage work within a minute, and too little to learn the task.
+_QUICK_CALLS, _QUICK_FRESH, _QUICK_STEPS = 1200, 100, 70
 
 
 def make_plan(
@@ -84,7 +82,7 @@ def make_plan(
     if calls is not None and calls < 400:
         raise UsageError(f"--calls is {calls}; wanted at least 400, or no number means anything")
     chosen = {name: _TASKS[size].get(name, known[name]) for name in tasks} or _TASKS[size]
-    count, fresh = _CALLS[size]
+    quick = size == "quick"
     return Plan(
         size=size,
         seed=seed,
@@ -94,8 +92,8 @@ def make_plan(
             TaskPlan(
                 name=name,
                 recipes=recipes or default_recipes,
-                calls=calls or count,
-                fresh=fresh,
+                calls=calls or (_QUICK_CALLS if quick else _CALLS[name]),
+                fresh=_QUICK_FRESH if quick else _FRESH,
                 settings=_settings(name, size, seed),
             )
             for name, default_recipes in chosen.items()

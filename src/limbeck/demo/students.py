@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from limbeck.curate.dataset import read_dataset
@@ -15,8 +15,7 @@ from limbeck.evaluate.answers import answers_of
 
 
 def specs_of(plan: Plan, task: TaskPlan, dataset: Path, students: Path) -> list[ArmSpec]:
-    """One spec a recipe and seed; the longest runs first, so that the last ones end together."""
-    order = sorted(task.recipes, key=lambda recipe: recipe == "label")
+    """One spec a recipe and seed."""
     return [
         ArmSpec(
             dataset=dataset,
@@ -25,7 +24,7 @@ def specs_of(plan: Plan, task: TaskPlan, dataset: Path, students: Path) -> list[
             settings=task.settings.model_copy(update={"seed": plan.seed + number}),
         )
         for number in range(plan.seeds)
-        for recipe in order
+        for recipe in task.recipes
     ]
 
 
@@ -41,12 +40,12 @@ def make_student(
     return folder
 
 
-def make_students(specs: list[ArmSpec], watcher: Watcher) -> list[Path]:
-    """All arms, as many at a time as there are cores."""
+def make_students(specs: Sequence[tuple[str, ArmSpec]], watcher: Watcher) -> list[Path]:
+    """All arms of all tasks (task name, spec), as many at a time as there are cores."""
 
     def name(index: int) -> str:
-        spec = specs[index]
-        return f"{spec.recipe} (seed {spec.settings.seed})" if spec.settings.seed else spec.recipe
+        task, spec = specs[index]
+        return f"{task} {spec.recipe}" + (f" {spec.settings.seed}" if spec.settings.seed else "")
 
     def on_event(index: int, progress: Progress) -> None:
         losses = ", ".join(
@@ -57,6 +56,6 @@ def make_students(specs: list[ArmSpec], watcher: Watcher) -> list[Path]:
         note = f"loss: {losses}{accuracy}, {speed:,.0f} tokens/s"
         watcher.advance(name(index), progress.step, progress.steps, note)
 
-    for index, spec in enumerate(specs):
+    for index, (_, spec) in enumerate(specs):
         watcher.advance(name(index), 0, spec.settings.steps, "waiting for a free core")
-    return side_by_side(make_student, specs, on_event=on_event)
+    return side_by_side(make_student, [spec for _, spec in specs], on_event=on_event)

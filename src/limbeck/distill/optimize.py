@@ -40,7 +40,7 @@ class Optimizer:
         ]
         matrices = [p for p, is_inner in zip(self._master, inner, strict=True) if is_inner]
         others = [p for p, is_inner in zip(self._master, inner, strict=True) if not is_inner]
-        rate = settings.learning_rate or (0.008 if scratch else 2e-5)
+        rate = settings.learning_rate or (0.006 if scratch else 2e-5)
         self._parts: list[tuple[torch.optim.Optimizer, float]] = []
         if matrices:
             part = torch.optim.Muon(

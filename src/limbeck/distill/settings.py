@@ -21,7 +21,7 @@ class DistillSettings(Noun):
     optimizer: Literal["auto", "muon", "adamw"] = "auto"
     """`auto`: Muon for the matrices of a student from scratch, AdamW for a pretrained one."""
     learning_rate: Annotated[float, Field(gt=0)] | None = None
-    """Peak learning rate of AdamW; None: 0.008 from scratch, 2e-5 for a pretrained student."""
+    """Peak learning rate of AdamW; None: 0.006 from scratch, 2e-5 for a pretrained student."""
     muon_rate: Annotated[float, Field(gt=0)] = 0.02
     """Peak learning rate of Muon's orthogonalized updates."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
@@ -50,6 +50,6 @@ class DistillSettings(Noun):
     evaluate_every: Annotated[int, Field(ge=0)] = 0
     """Steps between checks of verified accuracy on validation; 0: at the end only. With checks the
     best checkpoint is kept, chosen by validation, never by test."""
-    evaluate_items: Annotated[int, Field(ge=1)] = 128
+    evaluate_items: Annotated[int, Field(ge=1)] = 512
     checkpoint_every_s: Annotated[float, Field(gt=0)] = 60.0
     """Seconds between checkpoints from which an interrupted run continues."""

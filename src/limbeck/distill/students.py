@@ -29,7 +29,7 @@ class Preset(Noun):
 
 
 PRESETS = {
-    "nano": Preset(layers=4, width=128, heads=2, hidden=384),
+    "nano": Preset(layers=3, width=128, heads=2, hidden=384),
     "micro": Preset(layers=6, width=256, heads=4, hidden=768),
 }
 """About 1 and 6 million parameters with a vocabulary of 2,048."""

@@ -7,6 +7,7 @@ in one thread, so that generation never stalls the event loop.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -175,6 +176,7 @@ def open_cascade(workspace: Workspace) -> Cascade:
                 f"the policy of the task {task.name!r} was not fitted for what {folder.name!r} is now; "
                 f"run: limbeck calibrate {folder.name}, then: limbeck promote {folder.name}"
             )
-        student = Student.load(folder)
+        # A small student answers fastest on few threads, and the gateway needs a core of its own.
+        student = Student.load(folder, threads=max(1, (os.cpu_count() or 2) // 2))
         seats[task.name] = (policy, student.ask)
     return Cascade(seats)

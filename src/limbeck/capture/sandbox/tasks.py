@@ -31,7 +31,7 @@ ANSWER_MARKER = "Answer:"
 PRICE = Price(input=3.0, output=15.0)
 """What frontier models commonly cost in 2025 and 2026, USD for a million tokens."""
 
-SPLITS = SplitPlan(train=0.6, validation=0.1, calibration=0.15, test=0.15)
+SPLITS = SplitPlan(train=0.58, validation=0.07, calibration=0.2, test=0.15)
 """More calibration than usual: to bound an error rate of a few per cent takes hundreds of calls."""
 
 _PATIENCE = 2_000
