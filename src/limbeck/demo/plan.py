@@ -50,12 +50,12 @@ _TASKS: dict[Size, dict[str, tuple[str, ...]]] = {
     "default": {"refunds": ALL, "ledger": ("label", "think-first")},
     "full": {"refunds": ALL, "ledger": ALL, "routes": ALL},
 }
-_CALLS: dict[str, int] = {"refunds": 3600, "ledger": 3000, "routes": 3000}
+_CALLS: dict[str, int] = {"refunds": 3200, "ledger": 2600, "routes": 2600}
 _FRESH = 300
 _SETTINGS: dict[str, DistillSettings] = {
-    "refunds": DistillSettings(steps=220, batch=32),
-    "ledger": DistillSettings(steps=380, batch=32, learning_rate=0.01),
-    "routes": DistillSettings(steps=380, batch=32, learning_rate=0.01),
+    "refunds": DistillSettings(steps=200, batch=32),
+    "ledger": DistillSettings(steps=320, batch=32, learning_rate=0.01),
+    "routes": DistillSettings(steps=320, batch=32, learning_rate=0.01),
 }
 # Enough to see every stage work within a minute, and too little to learn the task.
 _QUICK_CALLS, _QUICK_FRESH, _QUICK_STEPS = 1200, 100, 70
