@@ -1,6 +1,6 @@
 """The demo's time by stage and its peak memory, as JSON.
 
-    python bench/demo.py [--quick] [--runs 1] [--out bench/results/demo.json]
+    python bench/demo.py [--quick] [--runs 1] [--keep FOLDER] [--out bench/results/demo-default.json]
 
 Each run starts from an empty folder. There is no peer to this: nothing else runs the same loop, so no
 ratio is claimed; the numbers say what to expect on a machine like the one named in the result.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,11 +28,12 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     options.add_argument("--quick", action="store_true", help="measure `limbeck demo --quick`")
     options.add_argument("--runs", type=int, default=1)
+    options.add_argument("--keep", type=Path, help="copy the last run's report to this folder")
     options.add_argument("--out", type=Path, default=None)
     given = options.parse_args()
     size = "quick" if given.quick else "default"
     out = given.out or Path(__file__).parent / "results" / f"demo-{size}.json"
-    runs = [_run(given.quick) for _ in range(given.runs)]
+    runs = [_run(given.quick, given.keep) for _ in range(given.runs)]
     result = {
         "what": f"limbeck demo, size {size}",
         "command": " ".join(["python", "bench/demo.py", *sys.argv[1:]]),
@@ -44,7 +46,7 @@ def main() -> None:
     print(out)
 
 
-def _run(quick: bool) -> dict[str, Any]:
+def _run(quick: bool, keep: Path | None) -> dict[str, Any]:
     """One run in an empty folder: wall time, stages, memory of all its processes together."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "limbeck.cli.app", "demo", "--json", "--out", folder]
@@ -58,6 +60,9 @@ def _run(quick: bool) -> dict[str, Any]:
         if process.returncode != 0:
             raise SystemExit(process.returncode)
         summary = json.loads(printed)
+        if keep is not None:
+            report = shutil.ignore_patterns("workspace-*")
+            shutil.copytree(folder, keep, ignore=report, dirs_exist_ok=True)
     return {
         "seconds": round(seconds, 1),
         "peak_memory_mb": peak.stop(),

@@ -28,8 +28,11 @@ EXTRAS = ("torch", "transformers", "tokenizers", "starlette", "uvicorn", "aiohtt
     ],
 )
 def test_importing_the_core_loads_no_extra(module: str) -> None:
-    program = (
-        f"import sys, {module}; print(*sorted(set({EXTRAS!r}) & {{m.split('.')[0] for m in sys.modules}}))"
+    program = f"""
+import sys, {module}
+print(*sorted(set({EXTRAS!r}) & {{name.split('.')[0] for name in sys.modules}}))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == []
