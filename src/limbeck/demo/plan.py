@@ -58,7 +58,7 @@ _SETTINGS: dict[str, DistillSettings] = {
     "routes": DistillSettings(steps=320, batch=32, learning_rate=0.01),
 }
 # Enough to see every stage work within a minute, and too little to learn the task.
-_QUICK_CALLS, _QUICK_FRESH, _QUICK_STEPS = 1200, 100, 70
+_QUICK_CALLS, _QUICK_FRESH, _QUICK_STEPS = 1000, 100, 48
 
 
 def make_plan(
