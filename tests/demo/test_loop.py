@@ -21,14 +21,14 @@ def small_plan() -> Plan:
     tasks = tuple(
         task.model_copy(
             update={
-                "settings": task.settings.model_copy(update={"steps": 4, "evaluate_items": 8}),
+                "settings": task.settings.model_copy(update={"steps": 25, "evaluate_items": 8}),
                 "fresh": 24,
             }
         )
         for task in plan.tasks
     )
-    # Anything may pass at this risk, so that the cascade runs too with a student that knows nothing.
-    return plan.model_copy(update={"tasks": tasks, "max_risk": 0.97, "latency_s": 0.0})
+    # Hardly a student fails at this risk, so that the cascade runs too with one that knows little.
+    return plan.model_copy(update={"tasks": tasks, "max_risk": 0.99, "latency_s": 0.0})
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,8 @@ def test_it_leaves_a_report_and_every_number_beside_it(ran: tuple[Summary, Path]
     summary, page = ran
     assert page.name == "report.html"
     kept = json.loads((page.parent / "summary.json").read_text(encoding="utf-8"))
-    assert Summary.model_validate(kept) == summary
+    # A later test runs the loop again, which changes how long it took and nothing else.
+    assert Summary.model_validate(kept).tasks == summary.tasks
     (task,) = summary.tasks
     assert {arm.recipe for arm in task.evaluation.arms} == {"label", "think-first"}
     assert task.evaluation.teacher is not None
@@ -89,11 +90,10 @@ def test_curation_is_measured_against_what_the_teacher_spoiled(ran: tuple[Summar
 def test_fresh_calls_go_through_the_cascade(ran: tuple[Summary, Path]) -> None:
     task = ran[0].tasks[0]
     assert task.calibration is not None
-    if task.calibration.policy.threshold is None:
-        assert task.cascade is None
-        return
+    assert task.calibration.policy.threshold is not None
     assert task.cascade is not None
     assert task.cascade.calls == 24
+    assert 0 < task.cascade.local <= 24
     assert task.cascade.cost_usd <= task.cascade.teacher_only_usd
 
 
