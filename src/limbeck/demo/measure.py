@@ -71,7 +71,8 @@ def cascade_numbers(
         local_risk=clopper_pearson(wrong, len(local)),
         right=sum(one.right for one in mine),
         teacher_right=sum(one.right for one in theirs),
-        escalation_reasons={"escalated": len(escalated)},
+        # The gateway does not tell its clients why it asked the teacher.
+        escalation_reasons={},
         cost_usd=_cost(escalated, price),
         teacher_only_usd=_cost(theirs, price),
         local_p50=_quantile(local, 0.5),

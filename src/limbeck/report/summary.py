@@ -86,6 +86,7 @@ class Cascade(Noun):
     teacher_right: int
     """Right answers had the teacher answered all of these calls."""
     escalation_reasons: dict[str, int]
+    """How often the teacher was asked, by reason; empty where the reasons are not known."""
     cost_usd: float
     teacher_only_usd: float
     local_p50: float
