@@ -15,8 +15,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-SCHEMA = 1
-"""Version of the noun layout; part of what is hashed."""
+SCHEMA = 2
+"""Version of the noun layout; part of what is hashed. Since 2, what has its default value is left out
+of the hash, so that a noun may gain a field and every older one keeps its name."""
 
 
 class Noun(BaseModel):
@@ -41,8 +42,12 @@ def canonical_json(value: Any) -> str:
 
 def content_hash(value: Any) -> str:
     """`sha256:` and the hex digest of the canonical JSON of `value`."""
-    digest = hashlib.sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()
-    return f"sha256:{digest}"
+    return text_hash(canonical_json(value))
+
+
+def text_hash(text: str) -> str:
+    """`sha256:` and the hex digest of `text` in UTF-8."""
+    return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 # ---- the task -----------------------------------------------------------------------------------
@@ -88,18 +93,83 @@ class ReplyForm(Noun):
     """The stop sequences that the call should have had: nothing from the first one on is read."""
 
 
-class Price(Noun):
-    """USD for a million tokens."""
+Usd = Annotated[float, Field(ge=0)]
 
-    input: Annotated[float, Field(ge=0)] = 0.0
-    output: Annotated[float, Field(ge=0)] = 0.0
+
+class Price(Noun):
+    """USD for a million tokens, over what the price library says of the model; None leaves it to the
+    library.
+
+    `cached` is for input read from a cache, `cache_write_5m` and `cache_write_1h` for input written to
+    one that lives so long. Reasoning is paid as `output`. `batch` is the share of the price that a
+    batch costs.
+    """
+
+    input: Usd | None = None
+    output: Usd | None = None
+    cached: Usd | None = None
+    cache_write_5m: Usd | None = None
+    cache_write_1h: Usd | None = None
+    batch: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
 class TeacherSpec(Noun):
-    """Which remote model is paid for the task today."""
+    """Which remote model is paid for the task today.
+
+    `upstream` names one of the gateway's upstreams; None takes the one of the call's dialect.
+    """
 
     model: str = ""
     price: Price = Price()
+    upstream: str | None = None
+
+
+class CallForm(Noun):
+    """What varies in the calls of a task; all else is its skeleton. By default the text of the last
+    user message varies.
+
+    `template` is the last user message with `{name}` where a field stands. `paths` gives a field by
+    its place in the request body (`messages.0.content.1.text`, `metadata.order`; negative indexes
+    count from the end). `input` puts the fields together as the student reads them; without it a
+    single field stands alone, and several as `name: value` lines in their order.
+    """
+
+    template: str | None = None
+    paths: dict[str, str] = {}
+    input: str | None = None
+
+
+ElicitHow = Literal["never", "inline", "schema"]
+
+
+class ElicitForm(Noun):
+    """Whether the gateway asks for a rationale that the client did not ask for, and hides it again.
+
+    `inline` asks for it in `<rationale>` tags before the reply; `schema` puts a property before the
+    others of a JSON schema or tool input. `share` is the share of calls. `wording` is what is asked;
+    `extra_tokens` is added to a limit that the client sets, so that its answer is not cut off.
+    """
+
+    how: ElicitHow = "never"
+    share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    wording: str = "Explain step by step how the answer follows from the input."
+    field: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")] = "rationale"
+    extra_tokens: Annotated[int, Field(ge=0)] = 1024
+
+
+RedactKind = Literal["email", "phone", "card", "iban", "key"]
+
+
+class RedactForm(Noun):
+    """What is taken out of a call before it is stored; the call itself passes untouched.
+
+    `patterns` are regular expressions by the name of their kind. `hook` is the `module:function` of
+    your own: text in, (start, end, kind) spans out.
+    """
+
+    kinds: tuple[RedactKind, ...] = ()
+    patterns: dict[str, str] = {}
+    hook: str | None = None
 
 
 class ImportMap(Noun):
@@ -150,6 +220,11 @@ class Task(Noun):
     stakes: Literal["low", "high"] = "low"
     mode: Literal["record", "shadow", "cascade", "off"] = "record"
     teacher: TeacherSpec = TeacherSpec()
+    call: CallForm = CallForm()
+    elicit: ElicitForm = ElicitForm()
+    redact: RedactForm = RedactForm()
+    keep_days: Annotated[int, Field(gt=0)] | None = None
+    """Traces older than this are deleted by `limbeck forget --expired`; None keeps them."""
     rows: ImportMap = ImportMap()
     splits: SplitPlan = SplitPlan()
     checks: dict[str, dict[str, Any]] = {}
@@ -158,12 +233,28 @@ class Task(Noun):
     @cached_property
     def skeleton(self) -> str:
         """The content hash of what stays the same in the calls of the task."""
-        return skeleton_of(self.instruction)
+        return skeleton_of(self.instruction, template=self.call.template)
 
 
-def skeleton_of(instruction: str) -> str:
-    """The hash of the constant part of a call; white space around it does not count."""
-    return content_hash({"instruction": instruction.strip()})
+def skeleton_content(
+    instruction: str, *, template: str | None = None, tools: Any = None, form: Any = None
+) -> str:
+    """The constant part of a call as canonical JSON, which is also the blob that keeps it.
+
+    `tools` are the tool definitions and `form` the reply's required schema, as they stand in the
+    request. White space around the instruction does not count.
+    """
+    parts = {"template": template, "tools": tools, "form": form}
+    there = {name: value for name, value in parts.items() if value}
+    return canonical_json({"instruction": instruction.strip(), **there})
+
+
+def skeleton_of(
+    instruction: str, *, template: str | None = None, tools: Any = None, form: Any = None
+) -> str:
+    """The hash of the constant part of a call: the name of the blob that keeps it."""
+    content = skeleton_content(instruction, template=template, tools=tools, form=form)
+    return text_hash(content)
 
 
 # ---- the trace ----------------------------------------------------------------------------------
@@ -180,15 +271,37 @@ class Rationale(Noun):
 
 
 class Usage(Noun):
-    """Tokens as the provider counted them; `input` includes cached tokens."""
+    """Tokens as the provider counted them.
+
+    `input` is everything read: it includes `cached` (read from a cache) and the two counts of what was
+    written to one. `output` includes `reasoning`. `tier` is the provider's own word for the service
+    (`batch`, `priority`, ...).
+    """
 
     input: int = 0
     output: int = 0
     cached: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    reasoning: int = 0
+    tier: str | None = None
+
+
+class Elicited(Noun):
+    """A rationale was asked for in this call, and what that cost: estimated tokens."""
+
+    how: Literal["inline", "schema"]
+    extra_input: int = 0
+    extra_output: int = 0
 
 
 class Provenance(Noun):
-    """Where a trace came from; what disclosure needs later."""
+    """Where a trace came from; what disclosure needs later.
+
+    `skeleton` names the blob with the constant part of the call. `correlation` is the caller's own
+    name for the call, and `subject` the person or customer that it is about (what a deletion request
+    names).
+    """
 
     source: Literal["gateway", "import", "sdk", "student"]
     generator: str = "unknown"
@@ -196,6 +309,8 @@ class Provenance(Noun):
     skeleton: str | None = None
     request_id: str | None = None
     correlation: str | None = None
+    subject: str | None = None
+    dialect: str | None = None
     file: str | None = None
     row: str | None = None
     licence: str | None = None
@@ -205,15 +320,21 @@ class Trace(Noun):
     """One call, frozen, named by the hash of its content.
 
     `raw` is the reply text as it came and `thinking` its thinking block; where `raw` stands,
-    `rationale` and `answer` are derived from it (and are therefore not part of the identity): a
-    corrected task file re-reads them without a second import.
+    `rationale` and `answer` are derived from it when it is read (`capture.reply.reread`): they are not
+    kept, so that a corrected task file needs no second import.
+
+    What does not fit in `input` and `raw` is kept beside them: `context` names the blob with the
+    earlier turns and media of the call, `blocks` is the canonical JSON of a reply's content where that
+    is more than text (tool calls, citations). `redacted` counts what was taken out, by kind.
     """
 
     task: str | None
     input: str
     choices: tuple[str, ...] = ()
+    context: str | None = None
     raw: str | None = None
     thinking: str | None = None
+    blocks: str | None = None
     rationale: Rationale | None = None
     answer: str | None = None
     status: Status = "ok"
@@ -221,6 +342,8 @@ class Trace(Noun):
     group: str | None = None
     split: Literal["train", "validation", "calibration", "test", "shifted"] | None = None
     provenance: Provenance
+    elicited: Elicited | None = None
+    redacted: dict[str, int] = {}
     usage: Usage = Usage()
     cost_usd: float | None = None
     latency_s: float | None = None
@@ -228,10 +351,31 @@ class Trace(Noun):
 
     @cached_property
     def id(self) -> str:
-        content = self.model_dump(mode="json")
-        if self.raw is not None:
-            content["rationale"] = content["answer"] = None
-        return content_hash({"schema": SCHEMA, "trace": content})
+        return text_hash(f'{{"schema":{SCHEMA},"trace":{self.content}}}')
+
+    @cached_property
+    def content(self) -> str:
+        """The trace as canonical JSON: what is kept and hashed. It leaves out what has its default
+        value, and what is derived from `raw`."""
+        derived = {"rationale", "answer"} if self.raw is not None else None
+        return canonical_json(self.model_dump(mode="json", exclude_defaults=True, exclude=derived))
+
+
+class PostHoc(Noun):
+    """A rationale that was asked for after its trace was recorded, and what the asking cost.
+
+    `answer` is what the teacher answered this time; it may differ from the trace's. Append-only; the
+    latest counts.
+    """
+
+    trace_id: str
+    rationale: str
+    answer: str | None = None
+    generator: str = "unknown"
+    simulated: bool = False
+    usage: Usage = Usage()
+    cost_usd: float | None = None
+    at: datetime | None = None
 
 
 OutcomeSource = Literal["gold", "human", "verifier", "downstream", "teacher_agreement"]

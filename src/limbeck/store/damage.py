@@ -8,7 +8,14 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from limbeck.store import schema
-from limbeck.store.rows import outcome_row, read_outcome, read_trace, trace_row
+from limbeck.store.rows import (
+    outcome_row,
+    rationale_row,
+    read_outcome,
+    read_rationale,
+    read_trace,
+    trace_row,
+)
 
 
 def find_damage(connection: sa.Connection) -> Iterator[str]:
@@ -19,11 +26,12 @@ def find_damage(connection: sa.Connection) -> Iterator[str]:
                 yield f"the database file is damaged: {line}"
     yield from _traces(connection)
     yield from _outcomes(connection)
+    yield from _rationales(connection)
     yield from _blobs(connection)
 
 
 def _traces(connection: sa.Connection) -> Iterator[str]:
-    query = sa.select(schema.traces).order_by(schema.traces.c.id)
+    query = sa.select(schema.traces).order_by(schema.traces.c.position)
     for row in connection.execute(query.execution_options(yield_per=500)).mappings():
         try:
             trace = read_trace(row["content"])
@@ -53,6 +61,19 @@ def _outcomes(connection: sa.Connection) -> Iterator[str]:
             yield f"outcome {row['position']}: the columns {wrong!r} differ from its content"
         if not row["known"]:
             yield f"outcome {row['position']}: its trace {row['trace_id']!r} is not in the store"
+
+
+def _rationales(connection: sa.Connection) -> Iterator[str]:
+    query = sa.select(schema.rationales).order_by(schema.rationales.c.position)
+    for row in connection.execute(query.execution_options(yield_per=500)).mappings():
+        try:
+            wanted = rationale_row(read_rationale(row["content"]), row["recorded_at"])
+        except ValueError:
+            yield f"rationale {row['position']}: its content is not a rationale"
+            continue
+        wrong = [name for name in wanted if wanted[name] != row[name]]
+        if wrong:
+            yield f"rationale {row['position']}: the columns {wrong!r} differ from its content"
 
 
 def _blobs(connection: sa.Connection) -> Iterator[str]:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from limbeck.errors import StoreError
 from limbeck.store import schema
+from limbeck.store.renaming import rename
 
 
 def traces_outcomes_blobs(connection: sa.Connection) -> None:
@@ -56,8 +57,81 @@ def traces_outcomes_blobs(connection: sa.Connection) -> None:
     tables.create_all(connection)
 
 
+def names_without_defaults(connection: sa.Connection) -> None:
+    """A trace is named by what is not a default and not derived, and keeps its place in time.
+
+    Also new: post-hoc rationales, outcomes that come before their trace, and what a deletion needs.
+    """
+    for index in ("by_task", "by_request", "by_correlation"):
+        connection.exec_driver_sql(f"DROP INDEX traces_{index}")
+    connection.exec_driver_sql("DROP INDEX outcomes_by_trace")
+    for name in ("traces", "outcomes"):
+        connection.exec_driver_sql(f"ALTER TABLE {name} RENAME TO {name}_001")
+    tables = sa.MetaData()
+
+    def named(name: str, column: str) -> sa.Index:
+        there = sa.text(f"{column} IS NOT NULL")
+        return sa.Index(name, column, sqlite_where=there, postgresql_where=there)
+
+    def appended(name: str, *columns: sa.schema.SchemaItem) -> sa.Table:
+        return sa.Table(
+            name,
+            tables,
+            sa.Column("position", sa.Integer, primary_key=True, autoincrement=True),
+            *columns,
+            sa.Column("content", sa.Text, nullable=False),
+            sa.Column("recorded_at", sa.String(40), nullable=False),
+            sqlite_autoincrement=True,
+        )
+
+    def of_traces(name: str) -> sa.Table:
+        return appended(
+            name,
+            sa.Column("hash", sa.String(80), nullable=False, unique=True),
+            sa.Column("trace_id", sa.String(80), sa.ForeignKey("traces.id"), nullable=False),
+            sa.Index(f"{name}_by_trace", "trace_id"),
+        )
+
+    traces = appended(
+        "traces",
+        sa.Column("id", sa.String(80), nullable=False, unique=True),
+        sa.Column("task", sa.String(64)),
+        sa.Column("source", sa.String(16), nullable=False),
+        sa.Column("status", sa.String(16), nullable=False),
+        sa.Column("split", sa.String(16)),
+        sa.Column("generator", sa.Text, nullable=False),
+        sa.Column("simulated", sa.Boolean, nullable=False),
+        sa.Column("skeleton", sa.String(80)),
+        sa.Column("context", sa.String(80)),
+        sa.Column("subject", sa.Text),
+        sa.Column("request_id", sa.Text),
+        sa.Column("correlation", sa.Text),
+        sa.Column("cost_usd", sa.Float),
+        sa.Index("traces_by_task", "task", "position"),
+        named("traces_by_request", "request_id"),
+        named("traces_by_correlation", "correlation"),
+        named("traces_by_subject", "subject"),
+    )
+    outcomes = of_traces("outcomes")
+    of_traces("rationales")
+    appended(
+        "early_outcomes",
+        sa.Column("hash", sa.String(80), nullable=False, unique=True),
+        sa.Column("key", sa.String(16), nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+    )
+    tables.create_all(connection)
+    connection.exec_driver_sql(
+        "ALTER TABLE blobs ADD COLUMN recorded_at VARCHAR(40) NOT NULL DEFAULT ''"
+    )
+    rename(connection, traces, outcomes)
+    connection.exec_driver_sql("DROP TABLE outcomes_001")
+    connection.exec_driver_sql("DROP TABLE traces_001")
+
+
 STEPS: tuple[tuple[str, Callable[[sa.Connection], None]], ...] = (
     ("001_traces_outcomes_blobs", traces_outcomes_blobs),
+    ("002_names_without_defaults", names_without_defaults),
 )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from sqlalchemy import (
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -18,9 +19,17 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData()
+
+
+def _named(name: str, column: str) -> Index:
+    """An index that leaves out the rows without the name, which are most."""
+    there = text(f"{column} IS NOT NULL")
+    return Index(name, column, sqlite_where=there, postgresql_where=there)
+
 
 migrations = Table(
     "migrations",
@@ -32,7 +41,9 @@ migrations = Table(
 traces = Table(
     "traces",
     metadata,
-    Column("id", String(80), primary_key=True),
+    # New rows come last in this order: appending costs less than scattering by id.
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(80), nullable=False, unique=True),
     Column("task", String(64)),
     Column("source", String(16), nullable=False),
     Column("status", String(16), nullable=False),
@@ -40,13 +51,18 @@ traces = Table(
     Column("generator", Text, nullable=False),
     Column("simulated", Boolean, nullable=False),
     Column("skeleton", String(80)),
+    Column("context", String(80)),
+    Column("subject", Text),
     Column("request_id", Text),
     Column("correlation", Text),
+    Column("cost_usd", Float),
     Column("content", Text, nullable=False),
     Column("recorded_at", String(40), nullable=False),
-    Index("traces_by_task", "task", "id"),
-    Index("traces_by_request", "request_id"),
-    Index("traces_by_correlation", "correlation"),
+    Index("traces_by_task", "task", "position"),
+    _named("traces_by_request", "request_id"),
+    _named("traces_by_correlation", "correlation"),
+    _named("traces_by_subject", "subject"),
+    sqlite_autoincrement=True,
 )
 
 outcomes = Table(
@@ -61,9 +77,35 @@ outcomes = Table(
     sqlite_autoincrement=True,
 )
 
+early_outcomes = Table(
+    "early_outcomes",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("hash", String(80), nullable=False, unique=True),
+    Column("key", String(16), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("recorded_at", String(40), nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Outcomes of calls that are not here yet; `key` says which of its names `name` is."""
+
+rationales = Table(
+    "rationales",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("hash", String(80), nullable=False, unique=True),
+    Column("trace_id", String(80), ForeignKey("traces.id"), nullable=False),
+    Column("content", Text, nullable=False),
+    Column("recorded_at", String(40), nullable=False),
+    Index("rationales_by_trace", "trace_id"),
+    sqlite_autoincrement=True,
+)
+
 blobs = Table(
     "blobs",
     metadata,
     Column("hash", String(80), primary_key=True),
     Column("data", LargeBinary, nullable=False),
+    Column("recorded_at", String(40), nullable=False, server_default=""),
 )

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from types import MappingProxyType, TracebackType
+from typing import Self
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from limbeck.errors import StoreError
 from limbeck.store import schema
 from limbeck.store.boundary import boundary
 from limbeck.store.damage import find_damage
 from limbeck.store.engine import open_engine
+from limbeck.store.insert import insert
 from limbeck.store.migrations import is_current, migrate
-from limbeck.store.rows import outcome_row, plain, read_outcome, read_trace, trace_row
-from limbeck.types import TRUST, Noun, Outcome, Trace
+from limbeck.store.rows import (
+    outcome_row,
+    plain,
+    rationale_row,
+    read_outcome,
+    read_rationale,
+    read_trace,
+    trace_row,
+)
+from limbeck.types import TRUST, Noun, Outcome, PostHoc, Trace
 
 CHUNK = 500
 """Ids in one query; SQLite takes a limited number of bound values."""
@@ -76,36 +84,71 @@ class Store:
         """
         return self.record((), outcomes)[1]
 
-    def record(self, traces: Iterable[Trace], outcomes: Iterable[Outcome]) -> tuple[int, int]:
-        """`add` and `attach` in one transaction. Returns how many traces and outcomes were new."""
+    def record(
+        self,
+        traces: Iterable[Trace],
+        outcomes: Iterable[Outcome],
+        blobs: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> tuple[int, int]:
+        """`add` and `attach` in one transaction, with the blobs (by name) that the traces refer to.
+
+        Returns how many traces and outcomes were new.
+        """
         now = _now()
+        blob_rows = [
+            {"hash": name, "data": data, "recorded_at": now} for name, data in blobs.items()
+        ]
         trace_rows = {trace.id: trace_row(trace, now) for trace in traces}
         made = (outcome_row(outcome, now) for outcome in outcomes)
         outcome_rows = {row["hash"]: row for row in made}
         with self._writing() as connection:
-            added = _insert(connection, schema.traces, "id", list(trace_rows.values()))
+            insert(connection, schema.blobs, blob_rows)
+            added = insert(connection, schema.traces, list(trace_rows.values()))
             named = dict.fromkeys(row["trace_id"] for row in outcome_rows.values())
             self._require(connection, [name for name in named if name not in trace_rows])
-            attached = _insert(connection, schema.outcomes, "hash", list(outcome_rows.values()))
+            attached = insert(connection, schema.outcomes, list(outcome_rows.values()))
         return added, attached
 
+    def explain(self, made: Iterable[PostHoc]) -> int:
+        """Append rationales that were asked for afterwards. Returns how many were new.
+
+        Raises StoreError if a trace is not in the store.
+        """
+        now = _now()
+        rows = {row["hash"]: row for row in (rationale_row(one, now) for one in made)}
+        with self._writing() as connection:
+            self._require(connection, list(dict.fromkeys(r["trace_id"] for r in rows.values())))
+            return insert(connection, schema.rationales, list(rows.values()))
+
+    def rationales(self, task: str | None) -> dict[str, PostHoc]:
+        """By trace id, the latest rationale that was asked for after the trace was recorded."""
+        query = (
+            sa.select(schema.rationales.c.content)
+            .join(schema.traces, schema.traces.c.id == schema.rationales.c.trace_id)
+            .where(_of_task(task))
+            .order_by(schema.rationales.c.position)
+        )
+        with self._reading() as connection:
+            made = [read_rationale(content) for content in connection.execute(query).scalars()]
+        return {one.trace_id: one for one in made}
+
     def traces(self, task: str | None, *, batch: int = 2000) -> Iterator[Trace]:
-        """The traces of `task` in the order of their ids; `None` gives the calls of no task.
+        """The traces of `task` in the order in which they came; `None` gives the calls of no task.
 
         Holds `batch` traces in memory, however many there are.
         """
-        last = ""
-        of_task = schema.traces.c.task.is_(None) if task is None else schema.traces.c.task == task
+        table = schema.traces.c
+        last = 0
         while True:
             query = (
-                sa.select(schema.traces.c.id, schema.traces.c.content)
-                .where(of_task, schema.traces.c.id > last)
-                .order_by(schema.traces.c.id)
+                sa.select(table.position, table.id, table.content)
+                .where(_of_task(task), table.position > last)
+                .order_by(table.position)
                 .limit(batch)
             )
             with self._reading() as connection:
                 rows = connection.execute(query).all()
-            for trace_id, content in rows:
+            for _, trace_id, content in rows:
                 yield self._trace(trace_id, content)
             if len(rows) < batch:
                 return
@@ -134,7 +177,7 @@ class Store:
         query = (
             sa.select(schema.traces.c.id)
             .where(schema.traces.c[column] == plain(value))
-            .order_by(schema.traces.c.recorded_at.desc(), schema.traces.c.id)
+            .order_by(schema.traces.c.position.desc())
             .limit(1)
         )
         with self._reading() as connection:
@@ -144,11 +187,10 @@ class Store:
     def truths(self, task: str | None) -> dict[str, Outcome]:
         """By trace id, the outcome to believe: the most trusted source, then the latest `at`, then
         the one attached last. An outcome without a time counts as earlier than any with one."""
-        of_task = schema.traces.c.task.is_(None) if task is None else schema.traces.c.task == task
         query = (
             sa.select(schema.outcomes.c.content)
             .join(schema.traces, schema.traces.c.id == schema.outcomes.c.trace_id)
-            .where(of_task)
+            .where(_of_task(task))
             .order_by(schema.outcomes.c.position)
         )
         best: dict[str, Outcome] = {}
@@ -190,7 +232,7 @@ class Store:
         """Keep `data` once; returns its name, `sha256:` and the hex digest."""
         name = f"sha256:{hashlib.sha256(data).hexdigest()}"
         with self._writing() as connection:
-            _insert(connection, schema.blobs, "hash", [{"hash": name, "data": data}])
+            insert(connection, schema.blobs, [{"hash": name, "data": data, "recorded_at": _now()}])
         return name
 
     def blob(self, name: str) -> bytes | None:
@@ -262,15 +304,8 @@ class Store:
             ) from None
 
 
-def _insert(
-    connection: sa.Connection, table: sa.Table, key: str, rows: list[dict[str, Any]]
-) -> int:
-    """How many of `rows` were new; those whose key is there already are passed over."""
-    if not rows:
-        return 0
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).on_conflict_do_nothing(index_elements=[key])
-    return len(connection.execute(statement.returning(table.c[key]), rows).all())
+def _of_task(task: str | None) -> sa.ColumnElement[bool]:
+    return schema.traces.c.task.is_(None) if task is None else schema.traces.c.task == task
 
 
 def _believed(outcome: Outcome) -> tuple[int, datetime]:

@@ -4,18 +4,46 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from types import TracebackType
-from typing import Protocol, Self
+from types import MappingProxyType, TracebackType
+from typing import Any, NamedTuple, Protocol, Self
 
-from limbeck.types import Trace
+from limbeck.types import Outcome, Trace
+
+NO_BLOBS: Mapping[str, bytes] = MappingProxyType({})
 
 
 class TraceSink(Protocol):
     """What a writer needs of a store."""
 
-    def add(self, traces: Iterable[Trace]) -> int: ...
+    def record(
+        self,
+        traces: Sequence[Trace],
+        outcomes: Sequence[Outcome],
+        blobs: Mapping[str, bytes] = NO_BLOBS,
+    ) -> object: ...
+
+
+class Entry(NamedTuple):
+    """A trace that waits for the disk, the blobs that it refers to, and whoever waits with it."""
+
+    trace: Trace
+    blobs: Mapping[str, bytes]
+    waiter: Any
+
+
+Finish = Callable[[Sequence[Entry], Exception | None], None]
+"""Told, in the writer's thread, that the entries are on disk, or what the store raised."""
+
+
+def set_futures(entries: Sequence[Entry], error: Exception | None) -> None:
+    """The usual `Finish`: each waiter is a `concurrent.futures.Future`."""
+    for entry in entries:
+        if error is None:
+            entry.waiter.set_result(None)
+        else:
+            entry.waiter.set_exception(error)
 
 
 class Writer:
@@ -25,25 +53,35 @@ class Writer:
     for one disk write share the next.
     """
 
-    def __init__(self, store: TraceSink, most: int = 512) -> None:
+    def __init__(self, store: TraceSink, finish: Finish = set_futures, most: int = 512) -> None:
         self._store = store
+        self._finish = finish
         self._most = most
-        self._waiting: queue.SimpleQueue[tuple[Trace, Future[None]] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
         # Not a daemon: what was submitted is written before the process may end.
         self._thread = threading.Thread(target=self._run, name="limbeck-writer")
         self._thread.start()
 
-    def submit(self, trace: Trace) -> Future[None]:
+    def submit(self, trace: Trace, blobs: Mapping[str, bytes] = NO_BLOBS) -> Future[None]:
         """A future that is done when `trace` is on disk, or holds what the store raised."""
         future: Future[None] = Future()
+        self.put(Entry(trace, blobs, future))
+        return future
+
+    def put(self, entry: Entry) -> None:
+        """Write `entry`; `finish` is told. Raises RuntimeError after `close`."""
         # Under the lock nothing can come behind the mark that ends the thread.
         with self._lock:
             if self._closed:
                 raise RuntimeError("the writer is closed")
-            self._waiting.put((trace, future))
-        return future
+            self._waiting.put(entry)
+
+    @property
+    def depth(self) -> int:
+        """How many traces wait."""
+        return self._waiting.qsize()
 
     def close(self) -> None:
         """Write what is waiting, then stop. Calling it again does nothing."""
@@ -67,7 +105,7 @@ class Writer:
     def _run(self) -> None:
         going = True
         while going:
-            batch: list[tuple[Trace, Future[None]]] = []
+            batch: list[Entry] = []
             item = self._waiting.get()
             while item is not None:
                 batch.append(item)
@@ -78,16 +116,16 @@ class Writer:
             if batch:
                 self._commit(batch)
 
-    def _commit(self, batch: list[tuple[Trace, Future[None]]]) -> None:
+    def _commit(self, batch: Sequence[Entry]) -> None:
+        blobs = {name: data for entry in batch for name, data in entry.blobs.items()}
         try:
-            self._store.add([trace for trace, _ in batch])
+            self._store.record([entry.trace for entry in batch], (), blobs)
         except Exception as error:  # noqa: BLE001 - every caller is told what the store raised
             if len(batch) == 1:
-                batch[0][1].set_exception(error)
+                self._finish(batch, error)
                 return
             # One trace that cannot be written must not cost its neighbours.
-            for item in batch:
-                self._commit([item])
+            for entry in batch:
+                self._commit([entry])
         else:
-            for _, future in batch:
-                future.set_result(None)
+            self._finish(batch, None)
