@@ -85,10 +85,13 @@ def _names(text: str) -> tuple[str, ...]:
 def _agree(plan: Plan, console: Console, yes: bool) -> None:
     """Says what a real teacher will cost, and asks; raises `typer.Abort` on a no."""
     from limbeck.capture.sandbox.tasks import PRICE, load
+    from limbeck.models.prices import rates
     from limbeck.models.remote import parse_teacher
 
     assert plan.teacher is not None
     parse_teacher(plan.teacher).close()
+    rate = rates(plan.teacher.partition(":")[2], PRICE)
+    assert rate is not None
     calls, cost = 0, 0.0
     for task in plan.tasks:
         sandbox = load(task.name)
@@ -97,10 +100,10 @@ def _agree(plan: Plan, console: Console, yes: bool) -> None:
         # Fresh calls go to the teacher twice: alone, and behind the cascade at worst.
         n = task.calls + 2 * task.fresh
         calls += n
-        cost += n * (read / CHARACTERS_A_TOKEN * PRICE.input + REPLY_TOKENS * PRICE.output) / 1e6
+        cost += n * (read / CHARACTERS_A_TOKEN * rate.input + REPLY_TOKENS * rate.output) / 1e6
     console.print(
         f"This asks {plan.teacher} about {calls:,} questions, for about ${cost:,.2f} at "
-        f"${PRICE.input:g} and ${PRICE.output:g} for a million tokens read and written.",
+        f"${rate.input:g} and ${rate.output:g} for a million tokens read and written.",
         highlight=False,
     )
     if not yes:

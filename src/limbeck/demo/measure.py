@@ -15,8 +15,9 @@ from limbeck.demo.asking import Answered
 from limbeck.evaluate.evaluate import Evaluation
 from limbeck.evaluate.intervals import clopper_pearson
 from limbeck.evaluate.risk import Point
+from limbeck.models.prices import cost_usd
 from limbeck.report.summary import Calibration, Capture, Cascade, Drop, Flagging
-from limbeck.types import Price
+from limbeck.types import Price, Usage
 
 POINTS = 120
 """Points of a curve that a figure can show."""
@@ -193,9 +194,9 @@ def task_findings(
 
 
 def _cost(answered: Sequence[Answered], price: Price) -> float:
-    tokens_in = sum(one.tokens_in for one in answered)
-    tokens_out = sum(one.tokens_out for one in answered)
-    return (tokens_in * price.input + tokens_out * price.output) / 1e6
+    tokens = [Usage(input=one.tokens_in, output=one.tokens_out) for one in answered]
+    # A sandbox task gives its price in full, so the price list and the model's name do not matter.
+    return sum(cost_usd("", usage, price) or 0.0 for usage in tokens)
 
 
 def _quantile(answered: Sequence[Answered], share: float) -> float:
