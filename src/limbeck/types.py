@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
@@ -124,6 +125,11 @@ class TeacherSpec(Noun):
     upstream: str | None = None
 
 
+PLACE = re.compile(r"\{\{([A-Za-z_][A-Za-z0-9_]*)\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}")
+"""`{name}` is the place of a field and `{{name}}` the text `{name}`; all other braces are themselves,
+so that a template may hold JSON."""
+
+
 class CallForm(Noun):
     """What varies in the calls of a task; all else is its skeleton. By default the text of the last
     user message varies.
@@ -132,11 +138,34 @@ class CallForm(Noun):
     its place in the request body (`messages.0.content.1.text`, `metadata.order`; negative indexes
     count from the end). `input` puts the fields together as the student reads them; without it a
     single field stands alone, and several as `name: value` lines in their order.
+
+    `system` is the system prompt with `{name}` where something varies that is no part of the job (a
+    date, a name); such a field is in the input only where `input` names it.
     """
 
     template: str | None = None
     paths: dict[str, str] = {}
     input: str | None = None
+    system: str | None = None
+
+    @model_validator(mode="after")
+    def _input_has_its_fields(self) -> CallForm:
+        there = [*places(self.template or ""), *self.paths, *places(self.system or "")]
+        if self.template is not None and not places(self.template):
+            raise ValueError(
+                f"template is {self.template!r}, which has no place; wanted `{{name}}` in it"
+            )
+        for name in places(self.input or ""):
+            if name not in there:
+                raise ValueError(
+                    f"input has the place {name!r}; wanted one of {', '.join(there) or 'no place'}"
+                )
+        return self
+
+
+def places(template: str) -> list[str]:
+    """The names of the fields of a template, in their order."""
+    return [found[2] for found in PLACE.finditer(template) if found[2]]
 
 
 ElicitHow = Literal["never", "inline", "schema"]
@@ -233,28 +262,39 @@ class Task(Noun):
     @cached_property
     def skeleton(self) -> str:
         """The content hash of what stays the same in the calls of the task."""
-        return skeleton_of(self.instruction, template=self.call.template)
+        form = self.call
+        return skeleton_of(
+            form.system or self.instruction,
+            template=form.template,
+            paths=form.paths,
+            input=form.input,
+        )
 
 
 def skeleton_content(
-    instruction: str, *, template: str | None = None, tools: Any = None, form: Any = None
+    instruction: str,
+    *,
+    template: str | None = None,
+    paths: Mapping[str, str] | None = None,
+    input: str | None = None,  # noqa: A002 - the name of the key
+    tools: Any = None,
+    form: Any = None,
 ) -> str:
     """The constant part of a call as canonical JSON, which is also the blob that keeps it.
 
-    `tools` are the tool definitions and `form` the reply's required schema, as they stand in the
-    request. White space around the instruction does not count.
+    `template`, `paths` and `input` are those of the CallForm that the call matched. `tools` are the
+    tool definitions and `form` the reply's required schema, as they stand in the request. White
+    space around the instruction does not count.
     """
-    parts = {"template": template, "tools": tools, "form": form}
+    parts = {"template": template, "paths": paths, "input": input, "tools": tools, "form": form}
     there = {name: value for name, value in parts.items() if value}
     return canonical_json({"instruction": instruction.strip(), **there})
 
 
-def skeleton_of(
-    instruction: str, *, template: str | None = None, tools: Any = None, form: Any = None
-) -> str:
-    """The hash of the constant part of a call: the name of the blob that keeps it."""
-    content = skeleton_content(instruction, template=template, tools=tools, form=form)
-    return text_hash(content)
+def skeleton_of(instruction: str, **parts: Any) -> str:
+    """The hash of the constant part of a call: the name of the blob that keeps it. `parts` are those
+    of `skeleton_content`."""
+    return text_hash(skeleton_content(instruction, **parts))
 
 
 # ---- the trace ----------------------------------------------------------------------------------
