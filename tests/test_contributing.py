@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from limbeck.capture.importer import import_rows
+from limbeck.capture.reply import reread
 from limbeck.curate.checks import table as checks
 from limbeck.curate.frame import read_frame
 from limbeck.distill.recipes import table as recipes
@@ -114,7 +115,8 @@ def test_the_mapping_reads_rows_of_its_shape(workspace: Workspace) -> None:
     )
     with Store(workspace.store_url) as store:
         result = import_rows(store, workspace.task("sums"), rows)
-        read = sorted((t.input, t.answer) for t in store.traces("sums"))
+        task = workspace.task("sums")
+        read = sorted((t.input, reread(task, t).answer) for t in store.traces("sums"))
     assert (result.added, result.outcomes) == (2, 1)
     assert read == [("1 and 1?\nUnits: m", "2"), ("2 and 3?\nUnits: m", "5")]
 
@@ -128,7 +130,8 @@ def test_the_importer_keeps_what_it_reads(example: str, workspace: Workspace) ->
     with Store(workspace.store_url) as store:
         assert module.import_csv(store, task, path) == 1
         assert module.import_csv(store, task, path) == 0
-        [trace] = store.traces("sums")
+        [found] = store.traces("sums")
+    trace = reread(task, found)
     assert (trace.answer, trace.rationale) == ("5", Rationale(text="It is 5."))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from limbeck.capture.importer import import_rows
+from limbeck.capture.reply import reread
 from limbeck.cli.app import VERBS, load
 from limbeck.curate.settings import resolve_settings
 from limbeck.distill.recipes.table import TABLE as RECIPES
@@ -163,7 +164,9 @@ def test_the_rows_of_the_guide_are_read_by_its_task_file(workspace: Workspace) -
     calls.write_text(rows, encoding="utf-8")
     with Store(workspace.store_url) as store:
         result = import_rows(store, workspace.task("triage"), calls)
-        read = {trace.provenance.row: trace for trace in store.traces("triage")}
+        task = workspace.task("triage")
+        traces = [reread(task, trace) for trace in store.traces("triage")]
+        read = {trace.provenance.row: trace for trace in traces}
     assert (result.added, result.outcomes) == (2, 1)
     assert [read[row].answer for row in ("4711", "4712")] == ["billing", "bug"]
     assert [json.loads(line)["number"] for line in rows.splitlines()] == [4711, 4712]

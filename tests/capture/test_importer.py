@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from limbeck.capture.importer import BATCH, import_rows
+from limbeck.capture.reply import reread
 from limbeck.errors import ConfigError, ImportFileError
 from limbeck.store.store import Store
 from limbeck.types import AnswerForm, ImportMap, Task
@@ -32,7 +33,8 @@ def counts(result: Any) -> tuple[int, int, int, int]:
 def test_rows_become_traces_with_gold_outcomes(store: Store, write: Write, packed: bool) -> None:
     path = write([row(1), row(2)], packed=packed)
     assert counts(import_rows(store, TASK, path)) == (2, 2, 0, 2)
-    trace = next(trace for trace in store.traces("t") if trace.input == "Is it 1?")
+    found = next(trace for trace in store.traces("t") if trace.input == "Is it 1?")
+    trace = reread(TASK, found)
     assert trace.raw == "It is 1.\nAnswer: yes"
     assert trace.rationale is not None
     assert (trace.rationale.text, trace.answer) == ("It is 1.", "yes")
@@ -70,7 +72,8 @@ def test_reasoning_beside_a_whole_reply_is_its_thinking_block(store: Store, writ
     import_rows(
         store, TASK, path, rows=ImportMap(input="q", reply="content", rationale="reasoning")
     )
-    [trace] = store.traces("t")
+    [found] = store.traces("t")
+    trace = reread(TASK, found)
     assert (trace.thinking, trace.answer) == ("Hm.", "yes")
     assert trace.rationale is not None
     assert trace.rationale.origin == "native"
@@ -91,7 +94,8 @@ def test_choices_may_come_with_the_row(store: Store, write: Write) -> None:
     rows = ImportMap(input="{q} ({c})", choices="c", choice_join=" / ", reply="r", truth="t")
     path = write([{"q": "Which?", "c": ["a cat", "a dog"], "r": "Answer: (b)", "t": "dog"}])
     import_rows(store, task, path, rows=rows)
-    [trace] = store.traces("t")
+    [found] = store.traces("t")
+    trace = reread(task, found)
     assert (trace.input, trace.choices) == ("Which? (a cat / a dog)", ("a cat", "a dog"))
     assert trace.answer == store.truths("t")[trace.id].value == "a dog"
 

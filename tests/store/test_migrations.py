@@ -49,7 +49,7 @@ def test_a_step_that_fails_leaves_no_half_made_store(
     def broken(connection: sa.Connection) -> None:
         connection.execute(sa.text("SELECT nothing FROM nowhere"))
 
-    monkeypatch.setattr("limbeck.store.migrations.STEPS", (*STEPS, ("002_broken", broken)))
+    monkeypatch.setattr("limbeck.store.migrations.STEPS", (*STEPS, ("999_broken", broken)))
     with pytest.raises(StoreError):
         Store(path)
     monkeypatch.undo()

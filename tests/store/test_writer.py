@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,8 +9,8 @@ import pytest
 
 from limbeck.errors import StoreError
 from limbeck.store.store import Store
-from limbeck.store.writer import Writer
-from limbeck.types import Provenance, Trace
+from limbeck.store.writer import NO_BLOBS, Entry, Writer
+from limbeck.types import Outcome, Provenance, Trace, text_hash
 
 
 def trace(text: str) -> Trace:
@@ -25,14 +25,21 @@ class Sink:
         self.open = threading.Event()
         self.entered = threading.Event()
         self.batches: list[list[str]] = []
+        self.blobs: dict[str, bytes] = {}
 
-    def add(self, traces: Iterable[Trace]) -> int:
+    def record(
+        self,
+        traces: Sequence[Trace],
+        outcomes: Sequence[Outcome],
+        blobs: Mapping[str, bytes] = NO_BLOBS,
+    ) -> object:
         batch = [trace.input for trace in traces]
         self.entered.set()
         self.open.wait()
         if self.refused in batch:
             raise StoreError(f"no room for {self.refused!r}")
         self.batches.append(batch)
+        self.blobs.update(blobs)
         return len(batch)
 
 
@@ -88,3 +95,42 @@ def test_a_resolved_future_means_that_another_connection_reads_the_trace(tmp_pat
 
         with ThreadPoolExecutor(8) as threads:
             assert all(threads.map(write_and_look, traces))
+
+
+def test_the_blobs_of_a_batch_come_with_it(tmp_path: Path) -> None:
+    data = b"the instructions"
+    name = text_hash(data.decode())
+    with Store(tmp_path / "store.db") as store, Writer(store) as writer:
+        futures = [writer.submit(trace(f"{number}"), {name: data}) for number in range(5)]
+        for future in futures:
+            future.result()
+        assert store.blob(name) == data
+        assert store.counts().blobs == 1
+
+
+def test_an_entry_tells_whoever_finishes_it_once_and_in_order() -> None:
+    sink = Sink(refused="bad")
+    sink.open.set()
+    told: list[tuple[list[str], str]] = []
+
+    def finish(entries: Sequence[Entry], error: Exception | None) -> None:
+        told.append(([entry.waiter for entry in entries], str(error or "")))
+
+    with Writer(sink, finish) as writer:
+        for name in ("a", "bad", "b"):
+            writer.put(Entry(trace(name), NO_BLOBS, name))
+    assert [name for names, _ in told for name in names] == ["a", "bad", "b"]
+    assert [error for names, error in told if "bad" in names] == ["no room for 'bad'"]
+    assert all(error == "" for names, error in told if "bad" not in names)
+
+
+def test_the_depth_is_what_waits_behind_the_batch_that_is_being_written() -> None:
+    sink = Sink()
+    with Writer(sink) as writer:
+        writer.submit(trace("first"))
+        sink.entered.wait()
+        for number in range(3):
+            writer.submit(trace(f"{number}"))
+        assert writer.depth == 3
+        sink.open.set()
+    assert writer.depth == 0
