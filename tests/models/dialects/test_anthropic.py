@@ -52,7 +52,8 @@ def test_cached_tokens_are_counted_once() -> None:
         "cache_read_input_tokens": 3000,
         "output_tokens": 7,
     }
-    assert anthropic.read_reply(body).usage == Usage(input=3210, output=7, cached=3000)
+    read = anthropic.read_reply(body).usage
+    assert read == Usage(input=3210, output=7, cached=3000, cache_write_5m=200)
 
 
 def test_counts_of_a_stream_are_cumulative_and_null_leaves_them() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+TEXT_BLOCKS = ("text", "input_text", "output_text")
+
 
 def mapping(value: Any) -> dict[str, Any]:
     """`value` where it is a JSON object, else an empty one."""
@@ -16,8 +18,33 @@ def sequence(value: Any) -> list[Any]:
 
 
 def text(value: Any) -> str | None:
-    """`value` where it is a string, else None."""
-    return value if isinstance(value, str) else None
+    """`value` where it is a string, else None. It can be written as UTF-8."""
+    if not isinstance(value, str):
+        return None
+    return value if value.isascii() else _writable(value)
+
+
+def _writable(value: str) -> str:
+    """`value` with the halves of surrogate pairs put together, and a half alone replaced.
+
+    JSON may hold half a pair as an escape, and a stream may cut between the halves.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
+
+
+def writable(value: Any) -> Any:
+    """A JSON value whose strings can be written as UTF-8."""
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, list):
+        return [writable(one) for one in value]
+    if isinstance(value, dict):
+        return {text(key): writable(one) for key, one in value.items()}
+    return value
 
 
 def count(value: Any) -> int:
@@ -28,11 +55,23 @@ def count(value: Any) -> int:
 def joined_text(content: Any, separator: str = "\n") -> str:
     """The text of a message: a string, or the text blocks of a list of content blocks."""
     if isinstance(content, str):
-        return content
-    parts = (text(mapping(block).get("text")) for block in sequence(content))
-    return separator.join(part for part in parts if part is not None)
+        return text(content) or ""
+    parts = (mapping(block).get("text") for block in sequence(content))
+    return text(separator.join(part for part in parts if isinstance(part, str))) or ""
 
 
 def has_media(content: Any) -> bool:
     """Whether a message holds blocks that are not text (images, documents, tool results)."""
-    return any(mapping(block).get("type") != "text" for block in sequence(content))
+    return isinstance(content, list) and any(
+        mapping(block).get("type") not in TEXT_BLOCKS for block in content
+    )
+
+
+def around_question(
+    turns: list[dict[str, Any]],
+) -> tuple[list[dict[str, Any]], Any, list[dict[str, Any]]]:
+    """The turns before the last user message, the content of that message, and the turns after it."""
+    for at in range(len(turns) - 1, -1, -1):
+        if turns[at].get("role") == "user":
+            return turns[:at], turns[at].get("content"), turns[at + 1 :]
+    return turns, None, []

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from limbeck.errors import DataError
 from limbeck.models.call import Call, Reply
-from limbeck.models.dialects.events import EventReader, pieces, write_event
-from limbeck.models.dialects.fields import count, has_media, joined_text, mapping, sequence, text
+from limbeck.models.dialects.events import EventReader, pieces, read_json, write_event
+from limbeck.models.dialects.fields import (
+    around_question,
+    count,
+    has_media,
+    joined_text,
+    mapping,
+    sequence,
+    text,
+    writable,
+)
 from limbeck.types import Usage
 
 NAME = "openai_chat"
@@ -25,8 +33,12 @@ STOP_REASONS = {
     "length": "max_tokens",
     "tool_calls": "tool_use",
     "content_filter": "refusal",
+    "function_call": "tool_use",
 }
-FINISH_REASONS = {reason: word for word, reason in STOP_REASONS.items()}
+FINISH_REASONS = {reason: word for word, reason in reversed(STOP_REASONS.items())}
+REASONING = ("reasoning_content", "reasoning")
+TEXT_FIELDS = ("role", "content", "refusal", *REASONING)
+"""The fields of a message that is text and thinking, and nothing more."""
 
 
 def headers(api_key: str | None) -> dict[str, str]:
@@ -47,22 +59,33 @@ def read_request(body: Any) -> Call:
         )
     instructions = [m for m in messages if m.get("role") in INSTRUCTION_ROLES]
     turns = [m for m in messages if m.get("role") not in INSTRUCTION_ROLES]
-    asked = [m for m in turns if m.get("role") == "user"]
+    earlier, content, later = around_question(turns)
     limit = count(request.get("max_completion_tokens")) or count(request.get("max_tokens"))
+    tools = request.get("tools") or request.get("functions") or None
     return Call(
         model=model,
         system="\n".join(joined_text(m.get("content")) for m in instructions),
-        user=joined_text(asked[-1].get("content")) if asked else "",
+        user=joined_text(content),
         stream=request.get("stream") is True,
         max_tokens=limit or None,
         thinking=request.get("reasoning_effort") not in (None, "none")
         or mapping(request.get("thinking")).get("type") == "enabled",
         turns=len(turns),
-        has_tools=bool(request.get("tools") or request.get("functions")),
-        has_media=any(has_media(m.get("content")) for m in messages),
+        has_tools=bool(tools or request.get("web_search_options")),
+        has_media=bool(request.get("audio")) or any(has_media(m.get("content")) for m in messages),
         candidates=count(request.get("n")) or 1,
         wants_usage=mapping(request.get("stream_options")).get("include_usage") is True,
+        tools=tools,
+        form=_form(request.get("response_format")),
+        earlier=earlier,
+        later=later,
+        last=content if has_media(content) else None,
     )
+
+
+def _form(given: Any) -> Any:
+    # Text is what a reply is anyway.
+    return None if mapping(given).get("type") == "text" else given
 
 
 def write_request(
@@ -83,41 +106,30 @@ def write_request(
 def read_reply(body: Any) -> Reply:
     """The first choice of a response body. Raises DataError where it is not such a response."""
     completion = mapping(body)
-    choices = sequence(completion.get("choices"))
+    choices = [mapping(choice) for choice in sequence(completion.get("choices"))]
     if not choices:
         raise DataError(
             f"reply has the keys {sorted(completion)!r}; wanted `choices` as in Chat Completions"
         )
-    choice = mapping(choices[0])
-    message = mapping(choice.get("message"))
-    return _reply(
-        completion,
-        said=joined_text(message.get("content"), ""),
-        thought=_thought(message),
-        refusal=text(message.get("refusal")),
-        finish=text(choice.get("finish_reason")),
-    )
-
-
-def _thought(message: dict[str, Any]) -> str | None:
-    return text(message.get("reasoning_content")) or text(message.get("reasoning"))
+    messages = [mapping(choice.get("message")) for choice in choices]
+    return _reply(completion, messages, text(choices[0].get("finish_reason")))
 
 
 def _reply(
     completion: dict[str, Any],
-    *,
-    said: str,
-    thought: str | None,
-    refusal: str | None,
+    messages: list[dict[str, Any]],
     finish: str | None,
     error: str | None = None,
 ) -> Reply:
+    first = messages[0]
+    refusal = text(first.get("refusal"))
     reason = "refusal" if refusal else STOP_REASONS.get(finish or "", finish)
     return Reply(
-        text=said or refusal or "",
-        thinking=thought,
+        text=joined_text(first.get("content"), "") or refusal or "",
+        thinking=text(first.get(REASONING[0])) or text(first.get(REASONING[1])) or None,
+        blocks=_blocks(messages),
         stop_reason=reason,
-        usage=_read_usage(mapping(completion.get("usage"))),
+        usage=_read_usage(mapping(completion.get("usage")), text(completion.get("service_tier"))),
         model=text(completion.get("model")) or "",
         request_id=text(completion.get("id")),
         created=count(completion.get("created")),
@@ -125,26 +137,59 @@ def _reply(
     )
 
 
-def _read_usage(usage: dict[str, Any]) -> Usage:
+def _blocks(messages: list[dict[str, Any]]) -> tuple[dict[str, Any], ...] | None:
+    """The messages of all choices where they are more than one message of text and thinking."""
+    if len(messages) == 1 and isinstance(messages[0].get("content"), str | None):
+        fields = [name for name, value in messages[0].items() if not _is_empty(value)]
+        if all(name in TEXT_FIELDS for name in fields):
+            return None
+    # What is null or empty in one kind of reply is left out in the other.
+    return tuple(
+        {name: writable(value) for name, value in message.items() if not _is_empty(value)}
+        for message in messages
+    )
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value == "" or value == [] or value == {}
+
+
+def _read_usage(usage: dict[str, Any], tier: str | None) -> Usage:
+    read, wrote = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
+    before = mapping(usage.get("prompt_tokens_details"))
+    reasoning = count(mapping(usage.get("completion_tokens_details")).get("reasoning_tokens"))
+    # DeepSeek has names of its own for what came from a cache.
+    cached = count(before.get("cached_tokens")) or count(usage.get("prompt_cache_hit_tokens"))
+    if reasoning and count(usage.get("total_tokens")) == read + wrote + reasoning:
+        wrote += reasoning  # some servers count reasoning beside the completion
     return Usage(
-        input=count(usage.get("prompt_tokens")),
-        output=count(usage.get("completion_tokens")),
-        cached=count(mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
+        input=read,
+        output=wrote,
+        cached=cached,
+        cache_write_5m=count(before.get("cache_write_tokens")),
+        reasoning=reasoning,
+        tier=tier,
     )
 
 
 def _write_usage(usage: Usage) -> dict[str, Any]:
-    return {
+    before = {"cached_tokens": usage.cached}
+    written = usage.cache_write_5m + usage.cache_write_1h
+    counts: dict[str, Any] = {
         "prompt_tokens": usage.input,
         "completion_tokens": usage.output,
         "total_tokens": usage.input + usage.output,
-        "prompt_tokens_details": {"cached_tokens": usage.cached},
+        "prompt_tokens_details": before | ({"cache_write_tokens": written} if written else {}),
     }
+    if usage.reasoning:
+        counts["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
+    return counts
 
 
 def _head(reply: Reply, kind: str) -> dict[str, Any]:
     name = reply.request_id or "chatcmpl-limbeck"
-    return {"id": name, "object": kind, "created": reply.created, "model": reply.model}
+    tier = {"service_tier": reply.usage.tier} if reply.usage.tier else {}
+    return {"id": name, "object": kind, "created": reply.created, "model": reply.model, **tier}
 
 
 def _finish(reply: Reply) -> str | None:
@@ -153,15 +198,22 @@ def _finish(reply: Reply) -> str | None:
 
 def write_reply(reply: Reply) -> dict[str, Any]:
     """The response body that says `reply`."""
-    message: dict[str, Any] = {"role": "assistant", "content": reply.text, "refusal": None}
+    usage = _write_usage(reply.usage)
+    choices = [
+        {"index": index, "message": message, "logprobs": None, "finish_reason": _finish(reply)}
+        for index, message in enumerate(_messages(reply))
+    ]
+    return {**_head(reply, "chat.completion"), "choices": choices, "usage": usage}
+
+
+def _messages(reply: Reply) -> list[dict[str, Any]]:
+    empty = {"role": "assistant", "content": None, "refusal": None}
+    if reply.blocks is not None:
+        return [{**empty, **message} for message in reply.blocks]
+    message = {**empty, "content": reply.text}
     if reply.thinking is not None:
         message["reasoning_content"] = reply.thinking
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(reply)}
-    return {
-        **_head(reply, "chat.completion"),
-        "choices": [choice],
-        "usage": _write_usage(reply.usage),
-    }
+    return [message]
 
 
 def write_stream(reply: Reply, *, with_usage: bool = True) -> Iterator[bytes]:
@@ -172,19 +224,45 @@ def write_stream(reply: Reply, *, with_usage: bool = True) -> Iterator[bytes]:
     head = _head(reply, "chat.completion.chunk")
     absent = {"usage": None} if with_usage else {}
 
-    def frame(delta: dict[str, Any], finish: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+    def frame(index: int, delta: dict[str, Any], finish: str | None = None) -> bytes:
+        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
         return write_event({**head, "choices": [choice], **absent})
 
-    yield frame({"role": "assistant", "content": ""})
-    for piece in pieces(reply.thinking or ""):
-        yield frame({"reasoning_content": piece})
-    for piece in pieces(reply.text):
-        yield frame({"content": piece})
-    yield frame({}, _finish(reply))
+    for index, message in enumerate(_messages(reply)):
+        yield frame(index, {"role": "assistant", "content": ""})
+        for delta in _deltas(message):
+            yield frame(index, delta)
+        yield frame(index, {}, _finish(reply))
     if with_usage:
         yield write_event({**head, "choices": [], "usage": _write_usage(reply.usage)})
     yield write_event("[DONE]")
+
+
+def _deltas(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for field in (*REASONING, "content", "refusal"):
+        if isinstance(message.get(field), str):
+            for piece in pieces(message[field]):
+                yield {field: piece}
+        elif message.get(field) is not None:
+            yield {field: message[field]}
+    for field, value in message.items():
+        if field == "tool_calls":
+            for index, call in enumerate(value):
+                for part in _call_in_pieces(call):
+                    yield {"tool_calls": [{"index": index, **part}]}
+        elif field not in TEXT_FIELDS:
+            yield {field: value}
+
+
+def _call_in_pieces(call: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A call of a tool as it starts, and then its arguments."""
+    arguments = mapping(call.get("function")).get("arguments")
+    if not isinstance(arguments, str):
+        yield call
+        return
+    yield {**call, "function": {**call["function"], "arguments": ""}}
+    for piece in pieces(arguments):
+        yield {"function": {"arguments": piece}}
 
 
 def write_error(status: int, kind: str, message: str) -> dict[str, Any]:
@@ -198,27 +276,92 @@ def read_error(body: Any) -> str | None:
     return text(error) or text(mapping(error).get("message"))
 
 
+HEAD = ("id", "model", "created", "service_tier", "usage")
+NAMES = ("id", "type", "role", "name")
+"""Strings that name something: a server may repeat them, and never sends them in pieces."""
+
+
+class _Message:
+    """The message of one choice, as it grows."""
+
+    __slots__ = ("fields", "finish", "pieces")
+
+    def __init__(self) -> None:
+        self.fields: dict[str, Any] = {}
+        # Pieces are kept apart until the end: adding strings costs the square of their length.
+        self.pieces: dict[str, list[str]] = {}
+        self.finish: str | None = None
+
+    def grow(self, delta: dict[str, Any]) -> None:
+        for field, value in delta.items():
+            if isinstance(value, str) and field not in NAMES:
+                self.pieces.setdefault(field, []).append(value)
+            else:
+                _merge(self.fields, field, value)
+
+    def whole(self) -> dict[str, Any]:
+        """The message as a reply without a stream would have it, as far as it has come."""
+        message = self.fields | {field: "".join(said) for field, said in self.pieces.items()}
+        calls = sequence(message.get("tool_calls"))
+        if calls:
+            # Only a stream numbers the calls.
+            message["tool_calls"] = [
+                {name: value for name, value in mapping(call).items() if name != "index"}
+                for call in calls
+            ]
+        return message
+
+
+def _merge(whole: dict[str, Any], field: str, value: Any) -> None:
+    """Add what a delta says of `field` to what earlier ones said."""
+    there = whole.get(field)
+    if isinstance(value, dict):
+        grown = dict(there) if isinstance(there, dict) else {}
+        for name, part in value.items():
+            _merge(grown, name, part)
+        whole[field] = grown
+    elif isinstance(value, list):
+        whole[field] = _merged(list(there) if isinstance(there, list) else [], value)
+    elif isinstance(value, str) and isinstance(there, str) and field not in NAMES:
+        whole[field] = there + value
+    elif value not in (None, "") or there is None:
+        whole[field] = value
+
+
+def _merged(whole: list[Any], more: list[Any]) -> list[Any]:
+    """Entries of the same `index` are pieces of one; others are added."""
+    for entry in more:
+        index = mapping(entry).get("index")
+        for at, there in enumerate(whole):
+            if index is not None and mapping(there).get("index") == index:
+                grown = dict(there)
+                for name, part in entry.items():
+                    _merge(grown, name, part)
+                whole[at] = grown
+                break
+        else:
+            whole.append(entry)
+    return whole
+
+
 class StreamReader:
-    """Collects the first choice from a stream of frames while its bytes pass by."""
+    """Collects the reply from a stream of frames while its bytes pass by."""
 
     def __init__(self) -> None:
         self._events = EventReader()
         self._completion: dict[str, Any] = {}
-        self._said: list[str] = []
-        self._thought: list[str] = []
-        self._refused: list[str] = []
-        self._finish: str | None = None
+        self._messages: dict[int, _Message] = {0: _Message()}
         self._error: str | None = None
         self.ended = False
 
     def feed(self, chunk: bytes) -> None:
         """Read `chunk`; bytes may be split anywhere, also within a character."""
-        for event in self._events.feed(chunk):
-            if event.data.strip() == "[DONE]":
+        for _, said in self._events.feed(chunk):
+            if said.startswith("[DONE]"):
                 self.ended = True
                 continue
             try:
-                frame = mapping(json.loads(event.data))
+                frame = mapping(read_json(said))
             except ValueError:
                 self._error = "unreadable frame in the stream"
                 continue
@@ -228,28 +371,25 @@ class StreamReader:
         if frame.get("error") is not None:
             self._error = read_error(frame) or "error frame without a message"
         # The head repeats in every frame; usage comes once, and is null elsewhere.
-        for field in ("id", "model", "created", "usage"):
-            if frame.get(field) is not None:
-                self._completion[field] = frame[field]
-        for choice in map(mapping, sequence(frame.get("choices"))):
-            if count(choice.get("index")) > 0:
-                continue
-            delta = mapping(choice.get("delta"))
-            self._said.append(joined_text(delta.get("content"), ""))
-            self._thought.append(_thought(delta) or "")
-            self._refused.append(text(delta.get("refusal")) or "")
-            self._finish = text(choice.get("finish_reason")) or self._finish
+        for field in HEAD:
+            value = frame.get(field)
+            if value is not None:
+                self._completion[field] = value
+        for choice in sequence(frame.get("choices")):
+            choice = mapping(choice)
+            index = count(choice.get("index"))
+            message = self._messages.get(index)
+            if message is None:
+                message = self._messages[index] = _Message()
+            message.grow(mapping(choice.get("delta")))
+            if choice.get("finish_reason") is not None:
+                message.finish = text(choice["finish_reason"])
 
     def reply(self) -> Reply:
         """The reply as far as it has come."""
-        return _reply(
-            self._completion,
-            said="".join(self._said),
-            thought="".join(self._thought) or None,
-            refusal="".join(self._refused) or None,
-            finish=self._finish,
-            error=self._error,
-        )
+        messages = [message for _, message in sorted(self._messages.items())]
+        wholes = [message.whole() for message in messages]
+        return _reply(self._completion, wholes, messages[0].finish, self._error)
 
 
 def ask_for_usage(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -294,7 +434,7 @@ class UsageHider:
             return frame
         for event in EventReader().feed(frame):
             try:
-                data = mapping(json.loads(event.data))
+                data = mapping(read_json(event.data))
             except ValueError:
                 return frame
             if data.get("choices") == [] and data.get("usage") is not None:
