@@ -18,7 +18,11 @@ from limbeck.models.call import Reply
 from limbeck.models.dialects.table import dialect, endpoint
 from limbeck.models.waiting import should_retry, wait_s
 
-PROVIDERS = {"anthropic": "anthropic", "openai": "openai_chat"}
+PROVIDERS = {
+    "anthropic": "anthropic",
+    "openai": "openai_chat",
+    "openai-responses": "openai_responses",
+}
 """What may stand before the colon in `--teacher PROVIDER:MODEL`, and the dialect that it speaks."""
 
 

@@ -14,7 +14,7 @@ from limbeck.models.dialects.table import TABLE, dialect, endpoint
 from limbeck.types import Usage
 
 # What stands beside the dialects in their folder and is none itself.
-SHARED = {"__init__", "table", "events", "fields"}
+SHARED = {"__init__", "table", "events", "fields", "growing", "responses_events"}
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=60)
 REPLIES = st.builds(
@@ -83,7 +83,7 @@ def test_a_written_request_reads_back(name: str) -> None:
 
 @pytest.mark.parametrize("body", [None, [], "text", {}, {"model": 3}, {"messages": "no"}])
 def test_a_body_that_is_no_request_is_refused_in_a_sentence(name: str, body: object) -> None:
-    with pytest.raises(DataError, match="wanted `model` and `messages`"):
+    with pytest.raises(DataError, match="wanted `model` and `(messages|input)`"):
         dialect(name).read_request(body)
 
 

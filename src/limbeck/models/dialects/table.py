@@ -13,6 +13,7 @@ from limbeck.models.call import Call, Reply
 TABLE: dict[str, str] = {
     "anthropic": "limbeck.models.dialects.anthropic",
     "openai_chat": "limbeck.models.dialects.openai_chat",
+    "openai_responses": "limbeck.models.dialects.openai_responses",
 }
 
 
