@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from limbeck.capture.context import Context, context_of, read_context
+from limbeck.models.dialects import anthropic, openai_responses
 
 PICTURE = bytes(range(256))
 BASE64 = base64.b64encode(PICTURE).decode()
@@ -19,7 +20,8 @@ def anthropic_image(data: str = BASE64) -> dict[str, Any]:
 
 
 def of(*content: Any) -> Context:
-    found = context_of({"messages": [{"role": "user", "content": one} for one in content]})
+    turns = [{"role": "user", "content": one} for one in content]
+    found = context_of(anthropic.read_request({"model": "m", "messages": turns}))
     assert found is not None
     return found
 
@@ -80,22 +82,19 @@ def test_media_that_are_gone_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    "given",
     [
-        {},
-        {"messages": []},
-        {"input": "text"},
-        {"messages": [{"role": "user", "content": "text"}]},
-        {"input": [{"role": "developer", "content": "x"}, {"role": "user", "content": "y"}]},
-        {"input": [{"role": "user", "content": [{"type": "input_text", "text": "y"}]}]},
+        "text",
+        [{"role": "developer", "content": "x"}, {"role": "user", "content": "y"}],
+        [{"role": "user", "content": [{"type": "input_text", "text": "y"}]}],
     ],
 )
-def test_a_single_question_in_text_has_no_context(body: dict[str, Any]) -> None:
-    assert context_of(body) is None
+def test_a_single_question_in_text_has_no_context(given: Any) -> None:
+    assert context_of(openai_responses.read_request({"model": "m", "input": given})) is None
 
 
 def test_items_that_are_no_messages_are_context() -> None:
     items = [{"role": "user", "content": "a"}, {"type": "function_call_output", "output": "b"}]
-    context = context_of({"input": items})
+    context = context_of(openai_responses.read_request({"model": "m", "input": items}))
     assert context is not None
     assert json.loads(context.blobs[context.name]) == {"later": items[1:]}

@@ -9,9 +9,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from limbeck.models.call import Call
 from limbeck.types import canonical_json
 
-INSTRUCTION_ROLES = ("system", "developer")
 MEDIA_KEYS = ("data", "file_data", "b64_json")
 SHORTEST_MEDIA = 128
 """Base64 shorter than this, in characters, stays where it is."""
@@ -24,28 +24,17 @@ class Context(NamedTuple):
     blobs: dict[str, bytes]
 
 
-def context_of(body: Mapping[str, Any]) -> Context | None:
+def context_of(call: Call) -> Context | None:
     """The turns around the last user message, and its content where that is not only text.
 
     None for a single question in text. The blob is canonical JSON: `earlier` and `later` are the
     messages as they stood, `last` the content of the last user message. Media in base64 become
     `{"blob": name}`, with the `prefix` of a data URL, so that an image is kept once.
     """
-    turns = body.get("messages") or body.get("input")
-    if not isinstance(turns, list):
+    if not (call.earlier or call.later or call.last):
         return None
-    at = _last_user(turns)
-    last = turns[at].get("content") if at is not None else None
-    if len(turns) == 1 and at == 0 and isinstance(last, str):
-        return None
-    earlier = [turn for turn in turns[:at] if not _is_instruction(turn)]
-    later = (
-        [turn for turn in turns[at + 1 :] if not _is_instruction(turn)] if at is not None else []
-    )
-    parts = {"earlier": earlier, "later": later, "last": None if _only_text(last) else last}
+    parts = {"earlier": list(call.earlier), "later": list(call.later), "last": call.last}
     there = {name: part for name, part in parts.items() if part}
-    if not there:
-        return None
     blobs: dict[str, bytes] = {}
     content = _json(_without_media(there, blobs)).encode("utf-8", "surrogatepass")
     name = _name(content)
@@ -60,26 +49,6 @@ def read_context(data: bytes, blob: Callable[[str], bytes | None]) -> dict[str, 
     read = _with_media(json.loads(data.decode("utf-8", "surrogatepass")), blob)
     assert isinstance(read, dict)
     return read
-
-
-def _last_user(turns: list[Any]) -> int | None:
-    for at in range(len(turns) - 1, -1, -1):
-        if isinstance(turns[at], Mapping) and turns[at].get("role") == "user":
-            return at
-    return None
-
-
-def _is_instruction(turn: Any) -> bool:
-    return isinstance(turn, Mapping) and turn.get("role") in INSTRUCTION_ROLES
-
-
-def _only_text(content: Any) -> bool:
-    if not isinstance(content, list):
-        return True
-    return all(
-        isinstance(block, Mapping) and block.get("type") in ("text", "input_text")
-        for block in content
-    )
 
 
 def _without_media(value: Any, blobs: dict[str, bytes]) -> Any:

@@ -44,17 +44,14 @@ def divide(task: Task | None, call: Call, body: Mapping[str, Any]) -> Division:
     what a client may send.
     """
     try:
-        return _divide(task, call, body)
+        skeleton, text, matched = divide_text(
+            task, call.system, call.user, tools=call.tools, form=call.form, body=body
+        )
+        context = context_of(call)
     except RecursionError:
         # JSON nested deeper than Python goes: the texts of the call are kept, the rest is left out.
-        return _divide(task, call, {})
-
-
-def _divide(task: Task | None, call: Call, body: Mapping[str, Any]) -> Division:
-    skeleton, text, matched = divide_text(
-        task, call.system, call.user, tools=_tools(body), form=_form(body), body=body
-    )
-    context = context_of(body)
+        skeleton, text, matched = divide_text(task, call.system, call.user)
+        context = None
     if context is None:
         return Division(text, skeleton.name, skeleton.blobs, None, matched)
     blobs = {**skeleton.blobs, **context.blobs}
@@ -155,20 +152,6 @@ def _steps(place: str) -> tuple[str | int, ...]:
     return tuple(
         int(step) if step.removeprefix("-").isdecimal() else step for step in place.split(".")
     )
-
-
-def _tools(body: Mapping[str, Any]) -> Any:
-    return body.get("tools") or body.get("functions")
-
-
-def _form(body: Mapping[str, Any]) -> Any:
-    """The schema that the reply must have, wherever a dialect puts it."""
-    form = body.get("response_format") or body.get("output_format")
-    for outer in ("output_config", "text"):
-        holder = body.get(outer)
-        if isinstance(holder, Mapping):
-            form = form or holder.get("format")
-    return None if isinstance(form, Mapping) and form.get("type") == "text" else form
 
 
 def _as_json(value: Any) -> str:
