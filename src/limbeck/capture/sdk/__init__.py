@@ -1,0 +1,1 @@
+"""Capture inside the program that makes the calls, without a gateway."""

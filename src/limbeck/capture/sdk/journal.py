@@ -1,0 +1,158 @@
+"""The stores that this process writes to: opened once, written in groups, whole at exit and fork."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from pathlib import Path
+
+from limbeck.errors import StoreError
+from limbeck.store.store import Store
+from limbeck.store.writer import NO_BLOBS, TraceSink, Writer
+from limbeck.types import Trace
+
+Place = str | Path | TraceSink
+"""A file path, a database URL, or a store that is open already."""
+
+
+class Journal:
+    """One store, and the thread that writes to it. Safe to share between threads.
+
+    Opens the store at once. Raises StoreError where that fails.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._lock = threading.RLock()
+        self._writer: Writer | None = None
+        self._store: TraceSink | None = None
+        self._closed = False
+        self._abandoned: list[object] = []
+        self._opened()
+
+    def submit(self, trace: Trace, blobs: Mapping[str, bytes] = NO_BLOBS) -> Future[None]:
+        """A future that is done when `trace` is on disk, or holds what the store raised."""
+        try:
+            return self._writing().submit(trace, blobs)
+        except RuntimeError:
+            # The process is ending: no thread is started or waited for any more.
+            return self._write_here(trace, blobs)
+        except StoreError as error:
+            return _done(error)
+
+    def close(self) -> None:
+        """Write what is waiting. What comes later is written by the thread that brings it."""
+        with self._lock:
+            self._closed = True
+            writer = self._writer
+        if writer is not None:
+            writer.close()
+
+    def _opened(self) -> TraceSink:
+        with self._lock:
+            if self._store is None:
+                given = self._place
+                self._store = Store(given) if isinstance(given, str | Path) else given
+            return self._store
+
+    def _writing(self) -> Writer:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the journal is closed")
+            if self._writer is None:
+                self._writer = Writer(self._opened())
+                _watch_for_the_end()
+            return self._writer
+
+    def _write_here(self, trace: Trace, blobs: Mapping[str, bytes]) -> Future[None]:
+        try:
+            self._opened().record([trace], (), blobs)
+        except Exception as error:  # noqa: BLE001 - the waiter is told what the store raised
+            return _done(error)
+        return _done(None)
+
+    def _forked(self) -> None:
+        """Start anew in a child process: threads and database connections do not survive a fork."""
+        self._lock = threading.RLock()
+        # Closing what the parent still uses would take its locks away, so it is left as it is.
+        self._abandoned += [self._writer, self._store]
+        if isinstance(self._place, Store):
+            self._place = self._place.place
+        self._writer = self._store = None
+        self._closed = False
+
+
+def _done(error: Exception | None) -> Future[None]:
+    future: Future[None] = Future()
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+    return future
+
+
+_lock = threading.RLock()
+_journals: dict[str, Journal] = {}
+_given: list[tuple[TraceSink, Journal]] = []
+_watching = False
+
+
+def open_journal(place: Place) -> Journal:
+    """The journal of the store at `place`; the same one each time. Raises StoreError."""
+    with _lock:
+        if not isinstance(place, str | Path):
+            found = next((journal for given, journal in _given if given is place), None)
+            if found is None:
+                found = Journal(place)
+                _given.append((place, found))
+            return found
+        name = str(place)
+        if name not in _journals:
+            _journals[name] = Journal(place)
+        return _journals[name]
+
+
+def close_journals() -> None:
+    """Write what is waiting, and forget every journal. One that is still held goes on to write, in the
+    thread that brings a trace."""
+    journals = _every_journal()
+    with _lock:
+        _journals.clear()
+        _given.clear()
+    for journal in journals:
+        journal.close()
+
+
+def _every_journal() -> list[Journal]:
+    with _lock:
+        return [*_journals.values(), *(journal for _, journal in _given)]
+
+
+def _watch_for_the_end() -> None:
+    """End the writers with the main thread: they are no daemons, and the process would wait for them
+    for ever; what `atexit` calls comes after that."""
+    global _watching
+    with _lock:
+        if _watching:
+            return
+        _watching = True
+    threading.Thread(target=_close_at_the_end, name="limbeck-end", daemon=True).start()
+
+
+def _close_at_the_end() -> None:
+    threading.main_thread().join()
+    close_journals()
+
+
+def _after_fork() -> None:
+    global _lock, _watching
+    _lock = threading.RLock()
+    _watching = False
+    for journal in _every_journal():
+        journal._forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
