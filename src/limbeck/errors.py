@@ -71,7 +71,11 @@ class DatasetError(DataError):
 
 
 class StoreError(LimbeckError):
-    pass
+    """`whole` says that the store as a whole fails now, whatever is to be written or read."""
+
+    def __init__(self, message: str, *, whole: bool = False) -> None:
+        super().__init__(message)
+        self.whole = whole
 
 
 class TeacherError(LimbeckError):

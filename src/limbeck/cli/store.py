@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from limbeck.store.store import Counts, Store
+from limbeck.store.listing import Counts
+from limbeck.store.store import Store
 from limbeck.workspace import Workspace
 
 

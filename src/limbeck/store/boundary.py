@@ -69,24 +69,26 @@ def boundary(place: str, *, writing: bool) -> Iterator[None]:
     try:
         yield
     except (sa_exc.SQLAlchemyError, sqlite3.Error) as error:
-        what, remedy = _classify(error)
+        what, remedy, whole = _classify(error)
         kept = "nothing of this batch was written; " if writing else ""
         raise StoreError(
-            f"cannot {'write' if writing else 'read'} the store {place}: {what}; {kept}{remedy}"
+            f"cannot {'write' if writing else 'read'} the store {place}: {what}; {kept}{remedy}",
+            whole=whole,
         ) from error
 
 
-def _classify(error: Exception) -> tuple[str, str]:
+def _classify(error: Exception) -> tuple[str, str, bool]:
+    """What is wrong, what to do, and whether it concerns the store as a whole."""
     original = getattr(error, "orig", None) or error
     name = getattr(original, "sqlite_errorname", None) or ""
     for prefix, what, remedy in _SQLITE:
         if name.startswith(prefix):
-            return what, remedy
+            return what, remedy, prefix != "SQLITE_TOOBIG"
     state = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None) or ""
     for prefix, what, remedy in _SQLSTATE:
         if state.startswith(prefix):
-            return what, remedy
+            return what, remedy, True
     if isinstance(error, sa_exc.OperationalError) and not name and not state:
-        return "the server cannot be reached", "check that it runs, and the key `store`"
+        return "the server cannot be reached", "check that it runs, and the key `store`", True
     first_line = next(iter(str(original).splitlines()), type(original).__name__)
-    return f"the database says {first_line!r}", "run with --debug to see where"
+    return f"the database says {first_line!r}", "run with --debug to see where", False

@@ -15,6 +15,11 @@ from limbeck.errors import StoreError
 BUSY_MS = 30_000
 """How long, in milliseconds, a writer waits for another process before it gives up."""
 
+INCREMENTAL = 2
+"""SQLite's number for giving free pages back on demand."""
+PAGES = 500
+"""Free pages, of 4 KiB, that are given back in one transaction."""
+
 
 def open_engine(place: str | Path) -> sa.Engine:
     """An engine for a file path, an `sqlite:///` URL or a `postgresql://` URL.
@@ -34,6 +39,48 @@ def open_engine(place: str | Path) -> sa.Engine:
             f"the store {url.render_as_string()} needs the module {error.name!r}, which is not "
             f"installed; install it with: pip install 'psycopg[binary]'"
         ) from None
+
+
+def compact(engine: sa.Engine, *, shrink: bool) -> bool:
+    """Empty the log and, with `shrink`, give free pages back; False where the log stayed in use.
+
+    On PostgreSQL it marks the space as free; the server keeps its files.
+    """
+    connection = engine.raw_connection()
+    try:
+        if engine.dialect.name == "postgresql":
+            return _compact_postgresql(connection, shrink=shrink)
+        cursor = connection.cursor()
+        if shrink:
+            _shrink(cursor)
+        # Frames of the log still hold what was deleted.
+        busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+    finally:
+        connection.close()
+
+
+def _compact_postgresql(connection: Any, *, shrink: bool) -> bool:
+    if shrink:
+        connection.rollback()
+        connection.driver_connection.autocommit = True
+        try:
+            connection.cursor().execute("VACUUM")
+        finally:
+            connection.driver_connection.autocommit = False
+    return True
+
+
+def _shrink(cursor: Any) -> None:
+    if cursor.execute("PRAGMA auto_vacuum").fetchone()[0] != INCREMENTAL:
+        # Stores of the first version: written anew once, and from then on by the page.
+        cursor.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
+        cursor.execute("VACUUM")
+    while free := cursor.execute("PRAGMA freelist_count").fetchone()[0]:
+        # Few at a time: each is a transaction that a gateway waits for.
+        cursor.execute(f"PRAGMA incremental_vacuum({PAGES})").fetchall()
+        if cursor.execute("PRAGMA freelist_count").fetchone()[0] >= free:
+            return
 
 
 def _url(place: str | Path) -> sa.URL:
@@ -74,7 +121,11 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    # Of effect in an empty file only.
+    cursor.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
     _write_ahead(cursor)
+    # What was deleted is overwritten, and cannot be read out of the file.
+    cursor.execute("PRAGMA secure_delete = ON")
     # FULL: a commit is on disk before it returns, so that it survives a power cut.
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")

@@ -41,5 +41,6 @@ def _statement(table: str, columns: tuple[str, ...], rows: int, paramstyle: str)
     row = f"({', '.join([mark] * len(columns))})"
     return (
         f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)} "
-        "ON CONFLICT DO NOTHING"
+        # Only a name that is there already is passed over; any other conflict is an error.
+        f"ON CONFLICT ({'id' if 'id' in columns else 'hash'}) DO NOTHING"
     )

@@ -60,7 +60,8 @@ def traces_outcomes_blobs(connection: sa.Connection) -> None:
 def names_without_defaults(connection: sa.Connection) -> None:
     """A trace is named by what is not a default and not derived, and keeps its place in time.
 
-    Also new: post-hoc rationales, outcomes that come before their trace, and what a deletion needs.
+    Also new: post-hoc rationales, outcomes that come before their trace, names that a trace had
+    before, and what a deletion needs.
     """
     for index in ("by_task", "by_request", "by_correlation"):
         connection.exec_driver_sql(f"DROP INDEX traces_{index}")
@@ -79,8 +80,9 @@ def names_without_defaults(connection: sa.Connection) -> None:
             tables,
             sa.Column("position", sa.Integer, primary_key=True, autoincrement=True),
             *columns,
-            sa.Column("content", sa.Text, nullable=False),
             sa.Column("recorded_at", sa.String(40), nullable=False),
+            # Last: what is long makes the columns behind it slow to read.
+            sa.Column("content", sa.Text, nullable=False),
             sqlite_autoincrement=True,
         )
 
@@ -119,12 +121,20 @@ def names_without_defaults(connection: sa.Connection) -> None:
         sa.Column("hash", sa.String(80), nullable=False, unique=True),
         sa.Column("key", sa.String(16), nullable=False),
         sa.Column("name", sa.Text, nullable=False),
+        sa.Column("task", sa.String(64)),
+    )
+    former_ids = sa.Table(
+        "former_ids",
+        tables,
+        sa.Column("id", sa.String(80), primary_key=True),
+        sa.Column("trace_id", sa.String(80), sa.ForeignKey("traces.id"), nullable=False),
+        sa.Index("former_ids_by_trace", "trace_id"),
     )
     tables.create_all(connection)
     connection.exec_driver_sql(
         "ALTER TABLE blobs ADD COLUMN recorded_at VARCHAR(40) NOT NULL DEFAULT ''"
     )
-    rename(connection, traces, outcomes)
+    rename(connection, traces, outcomes, former_ids)
     connection.exec_driver_sql("DROP TABLE outcomes_001")
     connection.exec_driver_sql("DROP TABLE traces_001")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from limbeck.types import Outcome, PostHoc, Trace, canonical_json, content_hash
@@ -78,3 +79,8 @@ def plain(text: str | None) -> str | None:
     if "\0" in text:
         text = text.replace("\0", "\\u0000")
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def as_text(at: datetime) -> str:
+    """The time as it stands in the tables: UTC; one without a zone is taken for UTC."""
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).isoformat()

@@ -56,8 +56,8 @@ traces = Table(
     Column("request_id", Text),
     Column("correlation", Text),
     Column("cost_usd", Float),
-    Column("content", Text, nullable=False),
     Column("recorded_at", String(40), nullable=False),
+    Column("content", Text, nullable=False),
     Index("traces_by_task", "task", "position"),
     _named("traces_by_request", "request_id"),
     _named("traces_by_correlation", "correlation"),
@@ -71,8 +71,8 @@ outcomes = Table(
     Column("position", Integer, primary_key=True, autoincrement=True),
     Column("hash", String(80), nullable=False, unique=True),
     Column("trace_id", String(80), ForeignKey("traces.id"), nullable=False),
-    Column("content", Text, nullable=False),
     Column("recorded_at", String(40), nullable=False),
+    Column("content", Text, nullable=False),
     Index("outcomes_by_trace", "trace_id"),
     sqlite_autoincrement=True,
 )
@@ -84,11 +84,22 @@ early_outcomes = Table(
     Column("hash", String(80), nullable=False, unique=True),
     Column("key", String(16), nullable=False),
     Column("name", Text, nullable=False),
-    Column("content", Text, nullable=False),
+    Column("task", String(64)),
     Column("recorded_at", String(40), nullable=False),
+    Column("content", Text, nullable=False),
     sqlite_autoincrement=True,
 )
-"""Outcomes of calls that are not here yet; `key` says which of its names `name` is."""
+"""Outcomes of calls that are not here yet; `key` says which of its names `name` is. Where `task` is
+given, only a trace of that task is meant."""
+
+former_ids = Table(
+    "former_ids",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("trace_id", String(80), ForeignKey("traces.id"), nullable=False),
+    Index("former_ids_by_trace", "trace_id"),
+)
+"""Ids that a trace had before it was given to a task: a program may still hold one."""
 
 rationales = Table(
     "rationales",
@@ -96,8 +107,8 @@ rationales = Table(
     Column("position", Integer, primary_key=True, autoincrement=True),
     Column("hash", String(80), nullable=False, unique=True),
     Column("trace_id", String(80), ForeignKey("traces.id"), nullable=False),
-    Column("content", Text, nullable=False),
     Column("recorded_at", String(40), nullable=False),
+    Column("content", Text, nullable=False),
     Index("rationales_by_trace", "trace_id"),
     sqlite_autoincrement=True,
 )

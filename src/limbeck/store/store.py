@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -13,13 +14,19 @@ from typing import Self
 import sqlalchemy as sa
 
 from limbeck.errors import StoreError
-from limbeck.store import schema
+from limbeck.store import blobs as blob_rows
+from limbeck.store import early, forgetting, listing, schema
 from limbeck.store.boundary import boundary
 from limbeck.store.damage import find_damage
-from limbeck.store.engine import open_engine
+from limbeck.store.early import EarlyOutcome, Key
+from limbeck.store.engine import compact, open_engine
+from limbeck.store.forgetting import Forgotten, Scope
 from limbeck.store.insert import insert
+from limbeck.store.listing import Counts, SkeletonCounts
 from limbeck.store.migrations import is_current, migrate
+from limbeck.store.replacing import replace
 from limbeck.store.rows import (
+    as_text,
     outcome_row,
     plain,
     rationale_row,
@@ -28,27 +35,7 @@ from limbeck.store.rows import (
     read_trace,
     trace_row,
 )
-from limbeck.types import TRUST, Noun, Outcome, PostHoc, Trace
-
-CHUNK = 500
-"""Ids in one query; SQLite takes a limited number of bound values."""
-
-
-class TaskCounts(Noun):
-    """How many traces of a task there are, how many have an outcome, how many are simulated."""
-
-    traces: int
-    with_outcome: int
-    simulated: int
-
-
-class Counts(Noun):
-    """What a store holds. The traces of no task stand under the empty name."""
-
-    traces: int
-    outcomes: int
-    blobs: int
-    tasks: dict[str, TaskCounts]
+from limbeck.types import TRUST, Outcome, PostHoc, Trace
 
 
 class Store:
@@ -92,22 +79,97 @@ class Store:
     ) -> tuple[int, int]:
         """`add` and `attach` in one transaction, with the blobs (by name) that the traces refer to.
 
-        Returns how many traces and outcomes were new.
+        Blobs that are there already change nothing. Returns how many traces and outcomes were new.
         """
         now = _now()
-        blob_rows = [
-            {"hash": name, "data": data, "recorded_at": now} for name, data in blobs.items()
-        ]
         trace_rows = {trace.id: trace_row(trace, now) for trace in traces}
         made = (outcome_row(outcome, now) for outcome in outcomes)
         outcome_rows = {row["hash"]: row for row in made}
         with self._writing() as connection:
-            insert(connection, schema.blobs, blob_rows)
             added = insert(connection, schema.traces, list(trace_rows.values()))
+            blob_rows.keep(connection, blobs, now)
             named = dict.fromkeys(row["trace_id"] for row in outcome_rows.values())
             self._require(connection, [name for name in named if name not in trace_rows])
             attached = insert(connection, schema.outcomes, list(outcome_rows.values()))
         return added, attached
+
+    def expect(self, outcomes: Iterable[EarlyOutcome]) -> int:
+        """Keep outcomes of traces that are not here yet, until `settle` finds the trace.
+
+        Those already kept change nothing. Returns how many were new.
+        """
+        with self._writing() as connection:
+            return early.expect(connection, outcomes, _now())
+
+    def settle(self) -> int:
+        """Attach the kept outcomes whose trace has come since, in one transaction; how many.
+
+        `truths` and `counts` do it first.
+        """
+        with self._reading() as connection:
+            if not early.arrived(connection):
+                return 0
+        with self._writing() as connection:
+            return early.settle(connection, _now())
+
+    def replace(self, pairs: Iterable[tuple[str, Trace]]) -> int:
+        """Put each trace in the place of the one of that id, in one transaction; how many were.
+
+        Outcomes and rationales move along, the time of the recording stays, and the old id still
+        finds the trace. An id that is not here is passed over.
+        """
+        with self._writing() as connection:
+            return sum(replace(connection, old_id, trace) for old_id, trace in pairs)
+
+    def would_forget(self, scope: Scope) -> Forgotten:
+        """What `forget` would delete; blobs are not counted."""
+        with self._reading() as connection:
+            return forgetting.count(connection, scope)
+
+    def forget(
+        self, scope: Scope, progress: Callable[[Forgotten], None] | None = None
+    ) -> Forgotten:
+        """Delete the traces that `scope` means, with what hangs on them, and the blobs that no trace
+        refers to any more and that are older than an hour.
+
+        A few traces a transaction, so that writers need not wait; where it is broken off, the same
+        call again goes on. `compact` takes the last copies off the disk.
+        """
+        gone, last = Forgotten(), 0
+        while True:
+            with self._writing() as connection:
+                some, position = forgetting.delete_some(connection, scope, last)
+            gone += some
+            if position is None:
+                break
+            last = position
+            if progress is not None:
+                progress(gone)
+        with self._writing() as connection:
+            gone += forgetting.delete_early(connection, scope)
+        return gone + Forgotten(blobs=self._drop_blobs())
+
+    def _drop_blobs(self) -> int:
+        before = (datetime.now(UTC) - blob_rows.GRACE).isoformat()
+        # What is written while the blobs are looked through stands behind this position.
+        with self._writing(alone=True) as connection:
+            last = sa.select(sa.func.coalesce(sa.func.max(schema.traces.c.position), 0))
+            seen = connection.execute(last).scalar_one()
+        with self._reading() as connection:
+            names = blob_rows.unreferred(connection, before)
+        if not names:
+            return 0
+        with self._writing(alone=True) as connection:
+            return blob_rows.delete(connection, names, seen=seen, before=before)
+
+    def compact(self, *, shrink: bool = True) -> bool:
+        """Empty the database's log, and give the space of what was deleted back to the disk.
+
+        Returns False where others kept the log in use: it may then hold copies of what was deleted
+        until the next time.
+        """
+        with boundary(self.place, writing=False):
+            return compact(self._engine, shrink=shrink)
 
     def explain(self, made: Iterable[PostHoc]) -> int:
         """Append rationales that were asked for afterwards. Returns how many were new.
@@ -132,17 +194,34 @@ class Store:
             made = [read_rationale(content) for content in connection.execute(query).scalars()]
         return {one.trace_id: one for one in made}
 
-    def traces(self, task: str | None, *, batch: int = 2000) -> Iterator[Trace]:
+    def traces(
+        self, task: str | None, *, since: datetime | None = None, batch: int = 2000
+    ) -> Iterator[Trace]:
         """The traces of `task` in the order in which they came; `None` gives the calls of no task.
 
-        Holds `batch` traces in memory, however many there are.
+        `since` leaves out those recorded before. Holds `batch` traces in memory, however many there
+        are.
         """
+        wanted = _of_task(task)
+        if since is not None:
+            wanted &= schema.traces.c.recorded_at >= as_text(since)
+        return self._traces(wanted, batch)
+
+    def by_skeleton(
+        self, task: str | None, skeleton: str | None, limit: int | None = None
+    ) -> Iterator[Trace]:
+        """The traces of `task` with that skeleton in the order in which they came, at most `limit`."""
+        its = schema.traces.c.skeleton
+        same = its.is_(None) if skeleton is None else its == skeleton
+        return itertools.islice(self._traces(_of_task(task) & same, limit or 2000), limit)
+
+    def _traces(self, wanted: sa.ColumnElement[bool], batch: int) -> Iterator[Trace]:
         table = schema.traces.c
         last = 0
         while True:
             query = (
                 sa.select(table.position, table.id, table.content)
-                .where(_of_task(task), table.position > last)
+                .where(wanted, table.position > last)
                 .order_by(table.position)
                 .limit(batch)
             )
@@ -168,7 +247,10 @@ class Store:
         request_id: str | None = None,
         correlation: str | None = None,
     ) -> str | None:
-        """The id of the trace that the one given key names; the latest, if there are several."""
+        """The id of the trace that the one given key names; the latest, if there are several.
+
+        An id that the trace had before it was given to a task finds it too.
+        """
         keys = {"id": trace_id, "request_id": request_id, "correlation": correlation}
         given = {name: value for name, value in keys.items() if value is not None}
         if len(given) != 1:
@@ -182,6 +264,28 @@ class Store:
         )
         with self._reading() as connection:
             found: str | None = connection.execute(query).scalar_one_or_none()
+            if found is None and trace_id is not None:
+                former = schema.former_ids.c
+                renamed = sa.select(former.trace_id).where(former.id == plain(trace_id))
+                found = connection.execute(renamed).scalar_one_or_none()
+        return found
+
+    def find_all(self, key: Key, names: Collection[str]) -> dict[str, Trace]:
+        """By name, the traces that `find` would find."""
+        asked = {plain(name) or "": name for name in names}
+        column = schema.traces.c["id" if key == "trace_id" else key]
+        table, former = schema.traces, schema.former_ids
+        found: dict[str, Trace] = {}
+        with self._reading() as connection:
+            for some in blob_rows.chunks(list(asked)):
+                query = sa.select(column, table.c.id, table.c.content).where(column.in_(some))
+                rows = list(connection.execute(query.order_by(table.c.position)))
+                if key == "trace_id":
+                    renamed = sa.select(former.c.id, table.c.id, table.c.content)
+                    joined = renamed.join(table, table.c.id == former.c.trace_id)
+                    rows = [*connection.execute(joined.where(former.c.id.in_(some))), *rows]
+                for name, trace_id, content in rows:
+                    found[asked[name]] = self._trace(trace_id, content)
         return found
 
     def truths(self, task: str | None) -> dict[str, Outcome]:
@@ -193,6 +297,7 @@ class Store:
             .where(_of_task(task))
             .order_by(schema.outcomes.c.position)
         )
+        self.settle()
         best: dict[str, Outcome] = {}
         with self._reading() as connection:
             for content in connection.execute(query.execution_options(yield_per=2000)).scalars():
@@ -204,35 +309,23 @@ class Store:
 
     def counts(self) -> Counts:
         """How much there is, in all and by task."""
-        traces, outcomes, blobs = schema.traces, schema.outcomes, schema.blobs
-        judged = sa.exists().where(outcomes.c.trace_id == traces.c.id)
-        by_task = sa.select(
-            sa.func.coalesce(traces.c.task, ""),
-            sa.func.count(),
-            sa.func.sum(sa.case((judged, 1), else_=0)),
-            sa.func.sum(sa.case((traces.c.simulated, 1), else_=0)),
-        ).group_by(traces.c.task)
+        self.settle()
         with self._reading() as connection:
-            tasks = {
-                name: TaskCounts(traces=n, with_outcome=with_outcome, simulated=simulated)
-                for name, n, with_outcome, simulated in connection.execute(by_task)
-            }
-            return Counts(
-                traces=sum(counts.traces for counts in tasks.values()),
-                outcomes=connection.execute(
-                    sa.select(sa.func.count()).select_from(outcomes)
-                ).scalar_one(),
-                blobs=connection.execute(
-                    sa.select(sa.func.count()).select_from(blobs)
-                ).scalar_one(),
-                tasks=dict(sorted(tasks.items())),
-            )
+            return listing.count(connection)
+
+    def skeletons(self, task: str | None) -> list[SkeletonCounts]:
+        """The skeletons of the traces of `task` (None: the calls of no task), the first seen first."""
+        with self._reading() as connection:
+            return listing.skeletons(connection, _of_task(task))
 
     def put_blob(self, data: bytes) -> str:
-        """Keep `data` once; returns its name, `sha256:` and the hex digest."""
+        """Keep `data` once; returns its name, `sha256:` and the hex digest.
+
+        It stays as long as a trace refers to it, and an hour without one.
+        """
         name = f"sha256:{hashlib.sha256(data).hexdigest()}"
         with self._writing() as connection:
-            insert(connection, schema.blobs, [{"hash": name, "data": data, "recorded_at": _now()}])
+            blob_rows.keep(connection, {name: data}, _now())
         return name
 
     def blob(self, name: str) -> bytes | None:
@@ -263,7 +356,7 @@ class Store:
 
     def _require(self, connection: sa.Connection, trace_ids: list[str]) -> None:
         known: set[str] = set()
-        for some in _chunks(trace_ids):
+        for some in blob_rows.chunks(trace_ids):
             query = sa.select(schema.traces.c.id).where(schema.traces.c.id.in_(some))
             known.update(connection.execute(query).scalars())
         missing = [trace_id for trace_id in trace_ids if trace_id not in known]
@@ -274,10 +367,14 @@ class Store:
             )
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
+    def _writing(self, *, alone: bool = False) -> Iterator[sa.Connection]:
+        """A transaction that writes. On SQLite it is the only one anyway; with `alone` no other
+        writes traces on PostgreSQL either, and all that began to have ended."""
         with boundary(self.place, writing=True), self._engine.connect() as connection:
             connection = connection.execution_options(limbeck_writing=True)
             with connection.begin():
+                if alone and connection.dialect.name == "postgresql":
+                    connection.exec_driver_sql("LOCK TABLE traces IN SHARE ROW EXCLUSIVE MODE")
                 yield connection
 
     @contextlib.contextmanager
@@ -311,11 +408,6 @@ def _of_task(task: str | None) -> sa.ColumnElement[bool]:
 def _believed(outcome: Outcome) -> tuple[int, datetime]:
     at = outcome.at or datetime.min.replace(tzinfo=UTC)
     return TRUST[outcome.source], at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(values), CHUNK):
-        yield values[start : start + CHUNK]
 
 
 def _now() -> str:

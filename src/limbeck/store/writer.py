@@ -121,7 +121,8 @@ class Writer:
         try:
             self._store.record([entry.trace for entry in batch], (), blobs)
         except Exception as error:  # noqa: BLE001 - every caller is told what the store raised
-            if len(batch) == 1:
+            # A store that fails as a whole would let each of them wait for the same failure.
+            if len(batch) == 1 or getattr(error, "whole", False):
                 self._finish(batch, error)
                 return
             # One trace that cannot be written must not cost its neighbours.
