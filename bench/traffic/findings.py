@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from limbeck.types import Noun
 from traffic.rounds import Measured, Memory, Turn
@@ -13,14 +15,15 @@ RESAMPLES = 10_000
 
 
 class Estimate(Noun):
-    """The median over rounds, its bootstrap interval of 95 %, and every value."""
+    """The median over rounds, its bootstrap interval of 95 %, and every value (which a result does
+    not repeat: its turns have them)."""
 
     median: float
     low: float
     high: float
     least: float
     most: float
-    rounds: tuple[float, ...]
+    rounds: Annotated[tuple[float, ...], Field(exclude=True)]
 
 
 class Finding(Noun):

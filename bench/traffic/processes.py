@@ -31,7 +31,8 @@ def started(
 ) -> Iterator[subprocess.Popen[str]]:
     """The command, running while the context lasts.
 
-    What it says on standard error goes to `log`, and with `talks` False all that it says.
+    What it says on standard error goes to `log`, and with `talks` False all that it says. The log
+    is named after it.
     """
     with log.open("wb") as words:
         process = subprocess.Popen(
@@ -56,7 +57,7 @@ def first_line(process: subprocess.Popen[str], log: Path) -> str:
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
-        raise DidNotStartError(f"it ended: {last_words(log)}")
+        raise DidNotStartError(f"{log.stem} ended: {last_words(log)}")
     return line
 
 
@@ -67,7 +68,7 @@ def wait_until_ready(
     give_up = time.monotonic() + timeout_s
     while time.monotonic() < give_up:
         if process.poll() is not None:
-            raise DidNotStartError(f"it ended: {last_words(log)}")
+            raise DidNotStartError(f"{log.stem} ended: {last_words(log)}")
         with contextlib.suppress(OSError, http.client.HTTPException):
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
             try:
@@ -77,7 +78,7 @@ def wait_until_ready(
             finally:
                 connection.close()
         time.sleep(0.2)
-    raise DidNotStartError(f"it did not answer GET {path} within {timeout_s:.0f} s")
+    raise DidNotStartError(f"{log.stem} did not answer GET {path} within {timeout_s:.0f} s")
 
 
 def free_port() -> int:

@@ -53,7 +53,7 @@ def test_a_process_that_does_not_come_up_says_why(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with (
         started([sys.executable, "-c", "raise SystemExit('no port left')"], log) as process,
-        pytest.raises(DidNotStartError, match="it ended: no port left"),
+        pytest.raises(DidNotStartError, match="log ended: no port left"),
     ):
         first_line(process, log)
 
