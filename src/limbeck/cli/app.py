@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "init": ("limbeck.cli.init", "Make a workspace and a first task file."),
     "import": ("limbeck.cli.import_", "Bring logs in from a JSONL file, plain or gzip."),
     "gateway": ("limbeck.cli.gateway", "The drop-in proxy that records calls by task."),
+    "keys": ("limbeck.cli.keys", "Make, list and revoke the keys of a gateway's clients."),
     "outcome": ("limbeck.cli.outcome", "Attach what turned out to be true."),
     "curate": ("limbeck.cli.curate", "Make a checked, split dataset and its data card."),
     "distill": ("limbeck.cli.distill", "Train a student on a dataset."),
@@ -45,6 +46,9 @@ EXTRAS = {
     "starlette": "serve",
     "uvicorn": "serve",
     "aiohttp": "serve",
+    "re2": "redact",
+    "phonenumbers": "redact",
+    "stdnum": "redact",
 }
 """Which extra brings a module that a verb may miss."""
 

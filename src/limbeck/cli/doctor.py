@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -72,9 +72,11 @@ def _installation() -> Iterator[Finding]:
 
 def _extra(extra: str) -> Finding:
     there, missing = [], []
+    # The module `stdnum` comes with the package `python-stdnum`, and so on.
+    installed = packages_distributions()
     for module in (name for name, of in EXTRAS.items() if of == extra):
         try:
-            there.append(f"{module} {version(module)}")
+            there.append(f"{module} {version(installed.get(module, [module])[0])}")
         except PackageNotFoundError:
             missing.append(module)
     found = ", ".join(there) or "nothing of it"
