@@ -24,7 +24,7 @@ def test_outcomes_are_attached_and_counted(
         "rows read              2",
         "new outcomes           1",
         "already there          0",
-        "skipped                1  no such trace",
+        "waiting                1  for calls that are not recorded yet",
     ]
     assert main(["outcome", str(file), "--task", "t", "--source", "human", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["already"] == 1

@@ -23,14 +23,17 @@ class Source(StrEnum):
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="JSON Lines or CSV, plain or gzip.")],
+    file: Annotated[Path, typer.Argument(help="JSON Lines or CSV, plain or gzip, or Parquet.")],
     task: Annotated[str, typer.Option("--task", help="Whose traces the rows speak of.")],
     source: Annotated[
         Source, typer.Option("--source", help="Who says so, for rows without a source.")
     ] = Source.downstream,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Attach outcomes. Each row has trace_id, request_id or correlation, and value or correct."""
+    """Attach outcomes. Each row has trace_id, request_id or correlation, and value or correct.
+
+    Rows about calls that are not recorded yet are kept until they are.
+    """
     workspace = Workspace.find()
     of_task = workspace.task(task)
     size = file.stat().st_size if file.is_file() else None
@@ -52,5 +55,7 @@ def _summary(result: OutcomeResult) -> str:
         f"new outcomes   {result.attached:>9,}",
         f"already there  {result.already:>9,}",
     ]
+    if result.waiting:
+        lines.append(f"waiting        {result.waiting:>9,}  for calls that are not recorded yet")
     lines += [f"skipped        {n:>9,}  {reason}" for reason, n in result.skipped.items()]
     return "\n".join(lines)
