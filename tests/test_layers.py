@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-EXTRAS = ("torch", "transformers", "tokenizers", "starlette", "uvicorn", "aiohttp", "ray")
+EXTRAS = ("torch", "transformers", "tokenizers", "starlette", "uvicorn", "httptools", "uvloop", "ray")
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from limbeck.serve.gateway import create_app
+from limbeck.serve.gateway import Gateway
 from limbeck.serve.running import running_in_thread
 from limbeck.serve.settings import GatewaySettings
+from limbeck.serve.setup import Setup
 from limbeck.store.store import Store
 from limbeck.types import AnswerForm, Price, Task, TeacherSpec
 
@@ -143,7 +144,9 @@ def gateway(
         }
         found = GatewaySettings.model_validate({"upstreams": upstreams, **settings})
         tasks = {task.name: task.model_copy(update={"mode": mode})}
-        app = create_app(found, kept if kept is not None else store, tasks, answerer)
+        app = Gateway(
+            Setup.of(found, tasks), kept if kept is not None else store, answerer=answerer
+        )
         with running_in_thread(app) as url:
             yield url
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from limbeck.capture.skeleton import divide
 from limbeck.errors import ConfigError, StudentError
 from limbeck.evaluate.calibrate import confidence_of
 from limbeck.evaluate.signals import SIGNALS, read_signals
@@ -72,7 +73,7 @@ def said(answer: str | None = "grant", lowest: float = -0.1) -> Said:
 
 
 def test_a_plain_call_of_a_promoted_task_may_go_to_the_student() -> None:
-    assert refuse_unasked(POLICY, TASK, CALL) is None
+    assert refuse_unasked(POLICY, TASK, CALL, divide(TASK, CALL, {})) is None
 
 
 @pytest.mark.parametrize(
@@ -93,17 +94,20 @@ def test_a_plain_call_of_a_promoted_task_may_go_to_the_student() -> None:
 def test_a_call_that_the_student_may_not_see_goes_to_the_teacher_with_a_reason(
     policy: dict[str, Any] | None, task: dict[str, Any], call: dict[str, Any], reason: str
 ) -> None:
+    asked = CALL.model_copy(update=call)
     found = refuse_unasked(
         None if policy is None else POLICY.model_copy(update=policy),
         TASK.model_copy(update=task),
-        CALL.model_copy(update=call),
+        asked,
+        divide(TASK, asked, {}),
     )
     assert found is not None
     assert reason in found
 
 
 def test_white_space_around_the_instructions_does_not_count() -> None:
-    assert refuse_unasked(POLICY, TASK, CALL.model_copy(update={"system": " Decide.\n"})) is None
+    padded = CALL.model_copy(update={"system": " Decide.\n"})
+    assert refuse_unasked(POLICY, TASK, padded, divide(TASK, padded, {})) is None
 
 
 def test_an_answer_above_the_threshold_is_local() -> None:
@@ -162,10 +166,13 @@ def test_calls_that_wait_together_are_asked_together_and_each_gets_its_own_answe
 
     async def main() -> list[str | None]:
         cascading = cascade(ask)
-        first = asyncio.ensure_future(cascading(TASK, calls(1)[0]))
+        first = asyncio.ensure_future(cascading(TASK, calls(1)[0], divide(TASK, calls(1)[0], {})))
         while not asked:
             await asyncio.sleep(0.001)
-        rest = [asyncio.ensure_future(cascading(TASK, call)) for call in calls(BATCH + 3)[1:]]
+        rest = [
+            asyncio.ensure_future(cascading(TASK, call, divide(TASK, call, {})))
+            for call in calls(BATCH + 3)[1:]
+        ]
         await asyncio.sleep(0.01)
         assert len(asked) == 1
         released.set()
@@ -188,7 +195,7 @@ def test_the_student_is_asked_outside_of_the_event_loop() -> None:
 
 
 async def _one(cascading: Cascade) -> Any:
-    return await cascading(TASK, CALL)
+    return await cascading(TASK, CALL, divide(TASK, CALL, {}))
 
 
 def test_a_student_that_raises_fails_its_calls_and_answers_the_next() -> None:
@@ -203,10 +210,11 @@ def test_a_student_that_raises_fails_its_calls_and_answers_the_next() -> None:
     async def main() -> None:
         cascading = cascade(ask)
         failed = await asyncio.gather(
-            *(cascading(TASK, call) for call in calls(3)), return_exceptions=True
+            *(cascading(TASK, call, divide(TASK, call, {})) for call in calls(3)),
+            return_exceptions=True,
         )
         assert [str(error) for error in failed] == ["out of memory"] * 3
-        assert (await cascading(TASK, CALL)).local
+        assert (await cascading(TASK, CALL, divide(TASK, CALL, {}))).local
 
     asyncio.run(main())
 
@@ -215,7 +223,10 @@ def test_a_student_that_answers_too_few_fails_all_of_its_calls() -> None:
     async def main() -> None:
         cascading = cascade(lambda texts: [said()])
         found = await asyncio.wait_for(
-            asyncio.gather(*(cascading(TASK, call) for call in calls(3)), return_exceptions=True),
+            asyncio.gather(
+                *(cascading(TASK, call, divide(TASK, call, {})) for call in calls(3)),
+                return_exceptions=True,
+            ),
             timeout=5,
         )
         assert any(isinstance(one, Exception) for one in found)
@@ -232,7 +243,10 @@ def test_a_caller_that_gave_up_does_not_disturb_the_others() -> None:
 
     async def main() -> None:
         cascading = cascade(ask)
-        leaving, staying = (asyncio.ensure_future(cascading(TASK, call)) for call in calls(2))
+        leaving, staying = (
+            asyncio.ensure_future(cascading(TASK, call, divide(TASK, call, {})))
+            for call in calls(2)
+        )
         await asyncio.sleep(0.01)
         leaving.cancel()
         released.set()
@@ -251,7 +265,7 @@ def test_a_call_that_is_refused_never_reaches_the_student() -> None:
         high = TASK.model_copy(update={"stakes": "high"})
         other = TASK.model_copy(update={"name": "ledger"})
         for task in (high, other):
-            decision = await cascading(task, CALL)
+            decision = await cascading(task, CALL, divide(task, CALL, {}))
             assert (decision.local, decision.answer) == (False, None)
 
     asyncio.run(main())

@@ -58,7 +58,7 @@ def test_a_client_gets_through_the_gateway_what_the_teacher_says(
     keys = {item.input: f"row-{number}" for number, item in enumerate(items)}
     questions = [Question(SANDBOX.instruction, text, "refunds", key) for text, key in keys.items()]
     arguments = gateway_arguments(tasked, sandbox.url)
-    with running("limbeck.serve.gateway:open_app", arguments) as gateway:
+    with running("limbeck.serve.gateway:open_gateway", arguments) as gateway:
         base = gateway.url + dialect(name).BASE_PATH
         with Teacher(base, name, "limbeck/refunds") as teacher:
             asked = {one.question.user: one for one in teacher.ask_many(questions, workers=4)}
@@ -100,7 +100,7 @@ def test_a_stream_is_the_same_with_and_without_the_gateway(
         ]
 
     arguments = gateway_arguments(tasked, sandbox.url)
-    with running("limbeck.serve.gateway:open_app", arguments) as gateway:
+    with running("limbeck.serve.gateway:open_gateway", arguments) as gateway:
         assert events(gateway.url) == events(sandbox.url)
 
 
@@ -109,7 +109,7 @@ def test_a_killed_gateway_loses_no_acknowledged_trace(sandbox: Running, tasked: 
     acknowledged: list[str] = []
     enough = threading.Event()
     arguments = gateway_arguments(tasked, sandbox.url)
-    with running("limbeck.serve.gateway:open_app", arguments) as gateway:
+    with running("limbeck.serve.gateway:open_gateway", arguments) as gateway:
 
         def ask(part: int) -> None:
             spoken = dialect("anthropic")
@@ -154,7 +154,7 @@ def test_a_stopped_gateway_answers_what_it_has_begun(
     replies = []
     arguments = gateway_arguments(tasked, provider.url)
     with (
-        running("limbeck.serve.gateway:open_app", arguments) as gateway,
+        running("limbeck.serve.gateway:open_gateway", arguments) as gateway,
         Teacher(gateway.url, "anthropic", "m", attempts=1) as teacher,
     ):
 

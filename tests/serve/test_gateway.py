@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import urllib3
 
+from limbeck.capture.skeleton import Division
 from limbeck.errors import StoreError
 from limbeck.models.call import Call, Reply
 from limbeck.models.dialects import openai_chat
@@ -485,7 +486,7 @@ class Decision:
 
 
 def deciding(local: bool, answer: str | None = "deny") -> Callable[..., Any]:
-    async def answerer(task: Task, call: Call) -> Decision:
+    async def answerer(task: Task, call: Call, division: Division) -> Decision:
         return Decision(local, answer)
 
     return answerer
@@ -524,11 +525,11 @@ def test_the_teacher_answers_where_the_student_may_not(
     assert only(store).provenance.source == "gateway"
 
 
-async def _raises(task: Task, call: Call) -> Decision:
+async def _raises(task: Task, call: Call, division: Division) -> Decision:
     raise ValueError("no such token")
 
 
-async def _hangs(task: Task, call: Call) -> Decision:
+async def _hangs(task: Task, call: Call, division: Division) -> Decision:
     await asyncio.sleep(3600)
     return Decision(True, "deny")
 

@@ -5,8 +5,8 @@ from pydantic import ValidationError
 
 from limbeck.errors import ConfigError
 from limbeck.models.dialects.table import TABLE
-from limbeck.serve.gateway import read_settings
 from limbeck.serve.settings import GatewaySettings, is_loopback
+from limbeck.serve.setup import read_settings
 from limbeck.workspace import Workspace
 
 

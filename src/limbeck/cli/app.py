@@ -45,7 +45,7 @@ EXTRAS = {
     "safetensors": "train",
     "starlette": "serve",
     "uvicorn": "serve",
-    "aiohttp": "serve",
+    "httptools": "serve",
     "re2": "redact",
     "phonenumbers": "redact",
     "stdnum": "redact",

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from limbeck.errors import UsageError
-from limbeck.store.store import Store
-from limbeck.types import Task
 from limbeck.workspace import Workspace
 
 
 def command(
     host: Annotated[
-        str | None, typer.Option(help="The loopback address to listen on (default 127.0.0.1).")
+        str | None,
+        typer.Option(help="The address to listen on (default 127.0.0.1); others need client keys."),
     ] = None,
     port: Annotated[
         int | None, typer.Option(help="The port (default 4100); 0 takes one that is free.")
@@ -24,10 +24,13 @@ def command(
     upstream: Annotated[
         list[str] | None,
         typer.Option(
-            help="Where a teacher is: DIALECT=URL, as in anthropic=http://127.0.0.1:4200.",
-            metavar="DIALECT=URL",
+            help="Where a teacher is: NAME=URL, as in anthropic=http://127.0.0.1:4200.",
+            metavar="NAME=URL",
         ),
     ] = None,
+    top: Annotated[
+        bool, typer.Option("--top", help="Show live rates, errors and cost of a running gateway.")
+    ] = False,
     workspace: Annotated[
         Path | None, typer.Option(help="The workspace (default: the one around this folder).")
     ] = None,
@@ -37,10 +40,12 @@ def command(
 ) -> None:
     """Stand between a program and its teacher: the program changes its base URL and nothing else.
 
-    Every call is written down before its reply leaves. Stop it with Ctrl-C.
+    Every call is written down before its reply leaves. SIGTERM and Ctrl-C let the calls on their way
+    end first.
     """
-    from limbeck.serve.gateway import create_app, read_settings
+    from limbeck.serve.gateway import open_gateway
     from limbeck.serve.running import serve
+    from limbeck.serve.setup import read_settings
 
     opened = Workspace.find(workspace)
     above: dict[str, Any] = {}
@@ -52,37 +57,41 @@ def command(
         listed = opened.settings.gateway.get("upstreams", {})
         above["upstreams"] = {**listed, **dict(map(_upstream, upstream))}
     settings = read_settings(opened, above)
-    tasks = {task.name: task for task in opened.tasks()}
+    if top:
+        from limbeck.cli.top import show
 
-    def ready(url: str) -> None:
-        if as_json:
-            print(json.dumps({"url": url, "tasks": sorted(tasks)}), flush=True)
-        else:
-            print(_where(url, tasks), flush=True)
-
+        show(settings.host, settings.port, as_json=as_json)
+        return
+    modes = {task.name: task.mode for task in opened.tasks()}
     answerer = None
-    if any(task.mode == "cascade" for task in tasks.values()):
+    if "cascade" in modes.values():
         # Only here: students need the extra `train`, and recording does not.
         from limbeck.serve.cascade import open_cascade
 
         answerer = open_cascade(opened)
-    with Store(opened.store_url) as store:
-        app = create_app(settings, store, tasks, answerer)
-        serve(app, settings.host, settings.port, ready)
+    gateway = open_gateway(opened.root, above, answerer)
+
+    def ready(url: str) -> None:
+        if as_json:
+            print(json.dumps({"url": url, "tasks": sorted(modes)}), flush=True)
+        else:
+            print(_where(url, modes), flush=True)
+
+    serve(gateway, settings.host, settings.port, ready)
 
 
 def _upstream(given: str) -> tuple[str, dict[str, str]]:
     name, equals, url = given.partition("=")
     if not equals or not url:
         raise UsageError(
-            f"--upstream is {given!r}; wanted DIALECT=URL, as in anthropic=http://127.0.0.1:4200"
+            f"--upstream is {given!r}; wanted NAME=URL, as in anthropic=http://127.0.0.1:4200"
         )
     return name, {"base_url": url}
 
 
-def _where(url: str, tasks: dict[str, Task]) -> str:
-    listed = ", ".join(f"{name} ({task.mode})" for name, task in sorted(tasks.items()))
-    example = next(iter(sorted(tasks)), "TASK")
+def _where(url: str, modes: Mapping[str, str]) -> str:
+    listed = ", ".join(f"{name} ({mode})" for name, mode in sorted(modes.items()))
+    example = next(iter(sorted(modes)), "TASK")
     return "\n".join(
         [
             f"gateway  {url}",

@@ -65,7 +65,7 @@ def gateway(
 ) -> Iterator[str]:
     """The URL of a gateway over the workspace, in a process of its own."""
     arguments = {"workspace": str(workspace.root), "settings": settings, "answerer": answerer}
-    with running("limbeck.serve.gateway:open_app", arguments) as process:
+    with running("limbeck.serve.gateway:open_gateway", arguments) as process:
         yield process.url
 
 

@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from limbeck.capture.skeleton import Division
 from limbeck.errors import ConfigError, StudentError
 from limbeck.evaluate.calibrate import confidence_of
 from limbeck.evaluate.signals import SIGNALS, read_signals
 from limbeck.models.call import Call
 from limbeck.models.local import Said, Student, read_card
-from limbeck.types import Policy, Promotion, Task, skeleton_of
+from limbeck.types import Policy, Promotion, Task
 from limbeck.verify.table import normalize
 from limbeck.workspace import Workspace
 
@@ -40,7 +41,7 @@ class Decision:
     reason: str
 
 
-def refuse_unasked(policy: Policy | None, task: Task, call: Call) -> str | None:
+def refuse_unasked(policy: Policy | None, task: Task, call: Call, division: Division) -> str | None:
     """The hard rules that need no student: why the teacher must answer, or None."""
     if policy is None:
         return "no policy is promoted for this task"
@@ -50,7 +51,7 @@ def refuse_unasked(policy: Policy | None, task: Task, call: Call) -> str | None:
         return "the stakes are high: a student never answers alone"
     if not call.plain:
         return "the call is not a single question in text"
-    if skeleton_of(call.system) != policy.skeleton:
+    if not division.matched or division.skeleton != policy.skeleton:
         return "the instructions differ from those that the student learned"
     return None
 
@@ -83,12 +84,12 @@ class Cascade:
         self._seats = {task: _Seat(policy, ask) for task, (policy, ask) in seats.items()}
         self._work: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, task: Task, call: Call) -> Decision:
+    async def __call__(self, task: Task, call: Call, division: Division) -> Decision:
         seat = self._seats.get(task.name)
-        reason = refuse_unasked(seat.policy if seat else None, task, call)
+        reason = refuse_unasked(seat.policy if seat else None, task, call, division)
         if seat is None or reason is not None:
             return Decision(False, None, None, reason or "no policy is promoted for this task")
-        return decide(seat.policy, task, await self._said(seat, call.user))
+        return decide(seat.policy, task, await self._said(seat, division.input))
 
     async def _said(self, seat: _Seat, text: str) -> Said:
         answer: asyncio.Future[Said] = asyncio.get_running_loop().create_future()

@@ -2,179 +2,201 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from limbeck import __version__
-from limbeck.errors import StoreError
-from limbeck.models.dialects.table import TABLE, dialect
-from limbeck.serve.guard import LoopbackGuard
-from limbeck.serve.outcomes import attach
-from limbeck.serve.recorder import Counts, Recorder
-from limbeck.serve.relay import Relay
-from limbeck.serve.settings import GatewaySettings
+from limbeck.errors import ConfigError
+from limbeck.models.dialects.table import TABLE, Dialect, dialect
+from limbeck.serve.admission import Admission
+from limbeck.serve.control import Control, say
+from limbeck.serve.counts import Counts
+from limbeck.serve.http.client import Pool
+from limbeck.serve.http.message import Request
+from limbeck.serve.http.server import Client, Limits, Server
+from limbeck.serve.keys import FILE as KEYS
+from limbeck.serve.keys import KeyRing
+from limbeck.serve.recorder import Recorder
+from limbeck.serve.relay import Relay, refuse
+from limbeck.serve.route import Route
+from limbeck.serve.setup import Setup, Source
 from limbeck.serve.student import Answerer
-from limbeck.serve.upstream import Upstreams
+from limbeck.store.spool import Spool, absorb
 from limbeck.store.store import Store
-from limbeck.store.writer import Writer
-from limbeck.types import Task
-from limbeck.workspace import FILE, Workspace, read_values
+from limbeck.workspace import Workspace
 
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+RELOAD_S = 1.0
+"""Seconds between two looks at the configuration files."""
+TIDY_LOOKS = 30
+"""Looks between two times of tidying the store."""
 
-Endpoint = Callable[[Request], Awaitable[ASGIApp]]
+log = logging.getLogger("limbeck.gateway")
 
 
-def create_app(
-    settings: GatewaySettings,
-    store: Store,
-    tasks: Mapping[str, Task],
-    answerer: Answerer | None = None,
-    *,
-    on_stop: Callable[[], None] | None = None,
-) -> Starlette:
-    """The gateway as an ASGI application; it holds no state but counts and what is being written.
+class Gateway:
+    """A gateway over one store. It holds no state but counts and what is being written.
 
-    `answerer` decides who answers in tasks of mode `cascade`; without one the teacher does.
-    `on_stop` is called when everything is on disk.
+    `source` is where the configuration is read again when it changes. `answerer` decides who answers
+    in tasks of mode `cascade`; without one the teacher does. `on_stop` is called when all is on disk.
     """
-    counts = Counts()
 
-    @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        writer = Writer(store)
+    def __init__(
+        self,
+        setup: Setup,
+        store: Store,
+        *,
+        source: Source | None = None,
+        keys: KeyRing | None = None,
+        spool: Path | None = None,
+        answerer: Answerer | None = None,
+        on_stop: Callable[[], None] | None = None,
+    ) -> None:
+        self.counts = Counts()
+        self._setup = setup
+        self._store = store
+        self._source = source
+        self._admission = Admission(keys)
+        self._spool = Spool(spool) if spool is not None else None
+        self._answerer = answerer
+        self._on_stop = on_stop
+        self._calls = {dialect(name).PATH.encode(): dialect(name) for name in TABLE}
+
+    async def start(self, listener: socket.socket) -> None:
+        """Take requests from `listener`."""
+        settings = self._setup.settings
+        self._pool = Pool(
+            connect_s=settings.connect_timeout_s, silence_s=settings.silence_timeout_s
+        )
+        self._pool.open()
+        self._recorder = Recorder(self._store, self._spool, self.counts)
+        self._relay = Relay(self._setup, self._pool, self._recorder, self.counts, self._answerer)
+        self._control = Control(self._store, self._setup, self._recorder, self.counts, self._source)
+        self._server = Server(
+            self.answer,
+            Limits(
+                body=settings.max_request_bytes,
+                request_s=settings.request_timeout_s,
+                stalled_s=settings.stalled_timeout_s,
+            ),
+        )
+        await self._server.start(listener)
+        self._watching = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """Let the calls on their way end, then put everything on disk."""
+        self._watching.cancel()
+        await self._server.stop(self._setup.settings.drain_s)
+        self._pool.close()
+        await asyncio.to_thread(self._recorder.close)
+        if self._on_stop is not None:
+            self._on_stop()
+
+    async def answer(self, request: Request, client: Client) -> None:
+        """Answer one request."""
+        route = Route.of(request.target)
+        spoken = self._calls.get(route.path) if request.method == b"POST" else None
+        refusal = self._admission.check(
+            self._setup.settings, request, route, self._server.loop.time()
+        )
+        if refusal is not None:
+            self.counts.clients_refused += 1
+            spoken = spoken or self._dialect(request, route)
+            return refuse(
+                client,
+                spoken,
+                refusal.status,
+                refusal.message,
+                kind=refusal.kind,
+                headers=refusal.headers,
+            )
+        if spoken is not None:
+            return await self._relay.answer(request, client, route, spoken)
+        if route.path.startswith(b"/v1/"):
+            return await self._relay.pass_on(request, client, route, self._dialect(request, route))
+        if route.path.startswith(b"/limbeck/"):
+            return await self._control.answer(request, client, route.path)
+        if route.path == b"/" and request.method in (b"GET", b"HEAD"):
+            return self._control.greet(client)
+        message = f"there is nothing at {route.path.decode('latin-1')!r}; calls go to /v1/..."
+        return say(client, 404, {"error": {"type": "not_found_error", "message": message}})
+
+    def _dialect(self, request: Request, route: Route) -> Dialect:
+        if route.path in self._calls:
+            return self._calls[route.path]
+        named = self._setup.teachers.get(route.upstream) if route.upstream else None
+        if named is not None:
+            return named.dialect
+        # Paths that both providers have (`/v1/models`) are told apart by a header that one requires.
+        theirs = request.header(b"anthropic-version") is not None
+        messages = route.path.startswith(b"/v1/messages/")
+        return dialect("anthropic" if theirs or messages else "openai_chat")
+
+    async def _watch(self) -> None:
+        """Read the configuration again when it changes, and tidy the store now and then."""
+        looks = 0
+        while True:
+            changed = self._source.changed() if self._source is not None else None
+            if changed is not None:
+                self._setup = self._relay.setup = self._control.setup = changed
+            if looks % TIDY_LOOKS == 0:
+                await asyncio.to_thread(self._tidy)
+            looks += 1
+            await asyncio.sleep(RELOAD_S)
+
+    def _tidy(self) -> None:
+        """Bring in what waits in the spool, and attach outcomes that came before their traces."""
         try:
-            async with Upstreams(settings) as upstreams:
-                recorder = Recorder(writer, counts)
-                app.state.relay = Relay(settings, tasks, upstreams, recorder, counts, answerer)
-                yield
-        finally:
-            await run_in_threadpool(writer.close)
-            if on_stop is not None:
-                on_stop()
+            if self._spool is not None:
+                absorbed = absorb(self._store, self._spool.folder)
+                self.counts.absorbed += absorbed.lines
+                self.counts.spool_damaged += absorbed.damaged
+            self._store.settle()
+        except Exception as error:  # noqa: BLE001 - it is tried again, and calls go on meanwhile
+            self.counts.last_store_error = f"{type(error).__name__}: {error}"
+            log.warning("the store could not be tidied: %s", error)
 
-    async def health(request: Request) -> Response:
-        return JSONResponse(_health(counts, tasks))
 
-    async def outcomes(request: Request) -> Response:
-        return await _attach(store, request)
+def open_gateway(
+    workspace: str | Path,
+    settings: Mapping[str, Any] | None = None,
+    answerer: str | Answerer | None = None,
+) -> Gateway:
+    """The gateway of the workspace at a path.
 
-    calls = [
-        Route(prefix + dialect(name).PATH, _Relayed(_answering(name)), methods=["POST"])
-        for name in TABLE
-        for prefix in ("", "/t/{task}")
-    ]
-    others = [
-        Route(f"{prefix}/v1/{{path:path}}", _Relayed(_passing_on), methods=METHODS)
-        for prefix in ("", "/t/{task}")
-    ]
-    return Starlette(
-        routes=[
-            Route("/", _greet, methods=["GET", "HEAD"]),
-            Route("/limbeck/health", health, methods=["GET"]),
-            Route("/limbeck/v1/outcomes", outcomes, methods=["POST"]),
-            *calls,
-            *others,
-        ],
-        middleware=[Middleware(LoopbackGuard)],
-        lifespan=lifespan,
+    `settings` stand above those in `limbeck.toml`. `answerer`, as text, is the `module:function` that
+    makes one from the Workspace. Raises ConfigError and StoreError.
+    """
+    opened = Workspace.find(Path(workspace))
+    source = Source(opened, settings)
+    setup = source.read()
+    made = _made(answerer, opened) if isinstance(answerer, str) else answerer
+    keys = KeyRing(opened.home / KEYS)
+    if setup.settings.wants_keys and not keys.usable:
+        raise ConfigError(
+            f"host is {setup.settings.host!r} and there are no client keys; wanted a loopback address, "
+            "or a key for each client, because whoever reaches the gateway can spend your money; make "
+            "one with: limbeck keys create NAME"
+        )
+    spool = None
+    if setup.settings.on_store_failure == "spool":
+        spool = opened.root / setup.settings.spool
+    store = Store(opened.store_url)
+    return Gateway(
+        setup,
+        store,
+        source=source,
+        keys=keys,
+        spool=spool,
+        answerer=made,
+        on_stop=store.close,
     )
 
 
-def open_app(
-    workspace: str,
-    settings: Mapping[str, Any] | None = None,
-    answerer: str | None = None,
-) -> Starlette:
-    """The gateway of the workspace at a path, for a process of its own.
-
-    `settings` stand above those in `limbeck.toml`. `answerer` is the `module:function` that makes
-    one from the Workspace. Raises ConfigError and StoreError.
-    """
-    opened = Workspace.find(workspace)
-    found = read_settings(opened, settings)
-    made: Answerer | None = None
-    if answerer is not None:
-        module, _, function = answerer.partition(":")
-        made = getattr(import_module(module), function)(opened)
-    store = Store(opened.store_url)
-    tasks = {task.name: task for task in opened.tasks()}
-    return create_app(found, store, tasks, made, on_stop=store.close)
-
-
-def read_settings(workspace: Workspace, above: Mapping[str, Any] | None = None) -> GatewaySettings:
-    """The section `[gateway]`, with what the command line says above it. Raises ConfigError."""
-    values = {**workspace.settings.gateway, **(above or {})}
-    return read_values(GatewaySettings, values, workspace.root / FILE, "gateway")
-
-
-class _Relayed:
-    """An endpoint whose answer may be any ASGI application, so that streams end as they do."""
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = await self._endpoint(Request(scope, receive))
-        await answer(scope, receive, send)
-
-
-def _answering(name: str) -> Endpoint:
-    async def answer(request: Request) -> ASGIApp:
-        relay: Relay = request.app.state.relay
-        return await relay.answer(request, dialect(name))
-
-    return answer
-
-
-async def _passing_on(request: Request) -> ASGIApp:
-    relay: Relay = request.app.state.relay
-    path = quote(f"/v1/{request.path_params['path']}", safe="/:@!$&'()*+,;=-._~")
-    # Paths that both providers have (`/v1/models`) are told apart by a header that one requires.
-    messages = dialect("anthropic")
-    theirs = "anthropic-version" in request.headers or path.startswith(f"{messages.PATH}/")
-    return await relay.pass_on(request, messages if theirs else dialect("openai_chat"), path)
-
-
-async def _greet(request: Request) -> Response:
-    return JSONResponse({"limbeck": __version__, "health": "/limbeck/health"})
-
-
-def _health(counts: Counts, tasks: Mapping[str, Task]) -> dict[str, Any]:
-    failing = counts.unrecorded or counts.student_failures
-    return {
-        "status": "degraded" if failing else "ok",
-        "version": __version__,
-        "tasks": {name: task.mode for name, task in sorted(tasks.items())},
-        **vars(counts),
-    }
-
-
-async def _attach(store: Store, request: Request) -> Response:
-    try:
-        body = json.loads(await request.body())
-    except ValueError:
-        message = "the body is not JSON; wanted an outcome, or a list of them"
-        return JSONResponse({"status": 400, "error": message}, 400)
-    single = not isinstance(body, list)
-    try:
-        results = await run_in_threadpool(attach, store, [body] if single else body)
-    except StoreError as error:
-        return JSONResponse({"status": 503, "error": str(error)}, 503)
-    shown = [result.model_dump(exclude_none=True) for result in results]
-    if single:
-        return JSONResponse(shown[0], results[0].status)
-    whole = all(result.status == 200 for result in results)
-    return JSONResponse({"results": shown}, 200 if whole else 207)
+def _made(answerer: str, workspace: Workspace) -> Answerer:
+    module, _, function = answerer.partition(":")
+    made: Answerer = getattr(import_module(module), function)(workspace)
+    return made

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, Protocol
-
-from starlette.types import Message, Receive, Scope, Send
+from typing import Literal, Protocol
 
 from limbeck.models.call import Reply
 from limbeck.models.dialects.table import StreamReader
-from limbeck.serve.headers import RawHeaders
+from limbeck.serve.http.client import HangUpError, Response, SilentError
+from limbeck.serve.http.server import Client
 
 End = Literal["whole", "hang_up", "client_gone"]
 """How a stream ended: it was said to the end, the teacher hung up, or the client went away."""
-
-
-class Source(Protocol):
-    """Chunks of bytes; an empty one is the end. Raises one of `failures` if they break off."""
-
-    async def readany(self) -> bytes: ...
 
 
 class Filter(Protocol):
@@ -30,73 +23,86 @@ class Filter(Protocol):
     def close(self) -> bytes: ...
 
 
-class Passage:
-    """An ASGI response that hands chunks on as they come.
+Keep = Callable[[Reply, End], Awaitable[bool]]
+"""Puts a reply on disk; False says that its client must not have it."""
 
-    The chunk that ends the reply waits until `keep` is done, so that a client never holds a whole
-    reply that is not on disk. A teacher that hangs up is passed on as such: the response is left
-    without its end.
+
+class Passage:
+    """Hands the chunks of a stream on as they come.
+
+    What ends the reply waits until `keep` is done, so that a client never holds a whole reply that is
+    not on disk. A slow client makes its teacher wait. A teacher that hangs up is passed on as such: the
+    answer is left without its end.
     """
 
     def __init__(
         self,
-        status: int,
-        headers: RawHeaders,
-        source: Source,
+        client: Client,
+        response: Response,
         reader: StreamReader,
-        keep: Callable[[Reply, End], Awaitable[None]],
-        *,
-        failures: tuple[type[Exception], ...],
-        close: Callable[[], None],
-        hider: Filter | None = None,
+        keep: Keep,
+        hiders: list[Filter],
     ) -> None:
-        self._start: Message = {
-            "type": "http.response.start",
-            "status": status,
-            "headers": headers,
-        }
-        self._source = source
+        self._client = client
+        self._response = response
         self._reader = reader
         self._keep = keep
-        self._failures = failures
-        self._close = close
-        self._hider = hider
-        self._kept = False
+        self._hiders = hiders
+        self._held: list[bytes] = []
+        self._keeping: asyncio.Task[bool] | None = None
         self._unreadable: str | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        gone = asyncio.ensure_future(_until_gone(receive))
+    async def run(self) -> None:
+        """Pass the whole stream, whose head has been sent."""
+        client, response = self._client, self._response
+        client.on_gone = response.abort
+        client.on_drained = response.resume
+        if client.gone:
+            response.abort()
         try:
-            await send(self._start)
-            end = await self._pass(gone, send)
-            await self._keep_once(end)
-            if end == "whole":
-                rest = self._hider.close() if self._hider else b""
-                await send({"type": "http.response.body", "body": rest, "more_body": False})
-        finally:
-            gone.cancel()
-            self._close()
+            await response.pipe(self._pass)
+            end: End = "whole"
+        except (HangUpError, SilentError):
+            end = "client_gone" if client.gone else "hang_up"
+        if not client.gone:
+            self._show(self._close_hiders())
+        allowed = await (self._keeping or self._kept(end))
+        if end == "whole" and allowed:
+            client.end(self._release())
 
-    async def _pass(self, gone: asyncio.Future[None], send: Send) -> End:
-        while True:
-            read = asyncio.ensure_future(self._source.readany())
-            either: set[asyncio.Future[Any]] = {read, gone}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not read.done():
-                read.cancel()
-                return "client_gone"
-            try:
-                chunk = read.result()
-            except self._failures:
-                return "hang_up"
-            if not chunk:
-                return "whole"
-            self._watch(chunk)
-            if self._reader.ended:
-                await self._keep_once("whole")
-            shown = self._hider.feed(chunk) if self._hider else chunk
-            if shown:
-                await send({"type": "http.response.body", "body": shown, "more_body": True})
+    def _pass(self, chunk: bytes) -> None:
+        self._watch(chunk)
+        for hider in self._hiders:
+            chunk = hider.feed(chunk)
+        if self._reader.ended and self._keeping is None:
+            self._keeping = asyncio.ensure_future(self._kept("whole"))
+            self._keeping.add_done_callback(self._let_go)
+        self._show(chunk)
+
+    def _show(self, chunk: bytes) -> None:
+        if not chunk:
+            return
+        if self._keeping is not None:
+            self._held.append(chunk)
+            return
+        self._client.write(chunk)
+        if not self._client.writable:
+            self._response.pause()
+
+    def _let_go(self, keeping: asyncio.Task[bool]) -> None:
+        """The end of the reply is on disk, and the client may have it."""
+        if not keeping.cancelled() and keeping.exception() is None and keeping.result():
+            self._client.write(self._release())
+
+    def _release(self) -> bytes:
+        held, self._held = self._held, []
+        return b"".join(held)
+
+    def _close_hiders(self) -> bytes:
+        rest = b""
+        for hider in self._hiders:
+            rest = (hider.feed(rest) if rest else b"") + hider.close()
+        return rest
 
     def _watch(self, chunk: bytes) -> None:
         if self._unreadable is not None:
@@ -106,16 +112,31 @@ class Passage:
         except Exception as error:  # noqa: BLE001 - what we cannot read still passes
             self._unreadable = f"{type(error).__name__}: {error}"
 
-    async def _keep_once(self, end: End) -> None:
-        if self._kept:
-            return
-        self._kept = True
+    async def _kept(self, end: End) -> bool:
         reply = self._reader.reply()
         if self._unreadable is not None:
             reply = reply.model_copy(update={"error": self._unreadable})
-        await self._keep(reply, end)
+        return await self._keep(reply, end)
 
 
-async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+class Through:
+    """Hands the bytes of a reply that nobody reads on as they come."""
+
+    def __init__(self, client: Client, response: Response) -> None:
+        self._client = client
+        self._response = response
+
+    async def run(self) -> None:
+        """Pass the whole reply, whose head has been sent. Raises HangUpError and SilentError."""
+        client, response = self._client, self._response
+        client.on_gone = response.abort
+        client.on_drained = response.resume
+        if client.gone:
+            response.abort()
+        await response.pipe(self._pass)
+        client.end()
+
+    def _pass(self, chunk: bytes) -> None:
+        self._client.write(chunk)
+        if not self._client.writable:
+            self._response.pause()

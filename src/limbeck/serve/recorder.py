@@ -1,143 +1,94 @@
-"""Calls become traces on disk; what goes wrong on the way is counted and seen, never thrown."""
+"""Traces on disk before their replies leave; a store that fails has the spool behind it."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
 
-from limbeck.capture.reply import Reading, read_reply
-from limbeck.models.call import Call, Reply
-from limbeck.store.writer import Writer
-from limbeck.types import Price, Provenance, Status, Task, Trace, Usage, skeleton_of
+from limbeck.capture.recording import Recording
+from limbeck.serve.counts import Counts
+from limbeck.store.spool import Spool
+from limbeck.store.writer import Entry, TraceSink, Writer
 
-PER_TOKEN = 1e-6
-"""Prices are in USD for a million tokens."""
+log = logging.getLogger("limbeck.gateway")
 
-
-class Exchange(NamedTuple):
-    """A call with everything about it that does not depend on the answer."""
-
-    task: Task | None
-    call: Call
-    request_id: str
-    correlation: str | None
-    at: datetime
-
-
-class Counts:
-    """What a gateway has done since it started.
-
-    A teacher that answers with an error status refuses; one that cannot be reached or hangs up
-    fails. What cannot be read, as a call or as a reply, passes all the same.
-    """
-
-    def __init__(self) -> None:
-        self.answered_by_teacher = 0
-        self.answered_by_student = 0
-        self.recorded = 0
-        self.unrecorded = 0
-        self.unread = 0
-        self.teacher_refusals = 0
-        self.teacher_failures = 0
-        self.student_failures = 0
-        self.last_store_error: str | None = None
-        self.last_student_error: str | None = None
+KNOWN_S = 600.0
+"""Seconds for which a blob that was written is not written again: a deletion may have taken it."""
+KNOWN = 4096
+"""Blobs that are remembered as written."""
 
 
 class Recorder:
-    """Makes traces of exchanges and waits until they are on disk."""
+    """Puts traces on disk; where the store fails, into the spool. Failures are counted, never thrown."""
 
-    def __init__(self, writer: Writer, counts: Counts) -> None:
-        self._writer = writer
+    def __init__(self, store: TraceSink, spool: Spool | None, counts: Counts) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._spool = spool
         self._counts = counts
+        self._writer = Writer(store, self._finish)
+        self._known: dict[str, float] = {}
 
-    async def keep_reply(
-        self,
-        exchange: Exchange,
-        reply: Reply,
-        *,
-        latency_s: float,
-        simulated: bool = False,
-        status: Status | None = None,
-        stop_reason: str | None = None,
-    ) -> str | None:
-        """Record what the teacher said; the trace's id, or None if it is not on disk."""
-        task = exchange.task
-        status = status or reply.status
-        said = reply.text or reply.thinking
-        reading = self._read(task, reply) if task is not None and said else None
-        trace = Trace(
-            task=task.name if task else None,
-            input=exchange.call.user,
-            raw=reply.text if said or status != "error" else None,
-            thinking=reply.thinking,
-            rationale=reading.rationale if reading else None,
-            answer=reading.answer if reading else None,
-            status=status,
-            stop_reason=stop_reason or reply.stop_reason,
-            provenance=_provenance(exchange, reply.model or exchange.call.model, simulated),
-            usage=reply.usage,
-            cost_usd=cost_usd(task.teacher.price, reply.usage) if task else None,
-            latency_s=latency_s,
-            created_at=exchange.at,
-        )
-        return await self.keep(trace)
-
-    async def keep(self, trace: Trace) -> str | None:
-        """Record `trace`; its id, or None if it is not on disk."""
+    async def keep(self, recording: Recording) -> bool:
+        """Whether the trace is on disk: in the store or in the spool."""
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        blobs = recording.blobs
+        if blobs:
+            now = self._loop.time()
+            blobs = {name: blobs[name] for name in blobs if self._known.get(name, 0.0) < now}
         try:
-            await asyncio.wrap_future(self._writer.submit(trace))
-            trace_id = trace.id
+            self._writer.put(Entry(recording.trace, blobs, waiter))
+            await waiter
         except Exception as error:  # noqa: BLE001 - a store that fails never fails the client
             self._counts.unrecorded += 1
             self._counts.last_store_error = f"{type(error).__name__}: {error}"
-            return None
+            log.error("a trace was lost: %s", error)
+            return False
         self._counts.recorded += 1
-        return trace_id
+        for name in blobs:
+            self._remember(name)
+        return True
 
-    def _read(self, task: Task, reply: Reply) -> Reading | None:
-        try:
-            return read_reply(task, reply.text, reply.thinking)
-        except Exception:  # noqa: BLE001 - the reply is kept as it came and can be read again
-            self._counts.unread += 1
-            return None
+    @property
+    def waiting(self) -> int:
+        """How many traces wait for the disk."""
+        return self._writer.depth
 
+    def close(self) -> None:
+        """Write what waits, then stop; blocks until it is on disk."""
+        self._writer.close()
 
-def student_trace(
-    exchange: Exchange, task: Task, reply: Reply, answer: str, latency_s: float
-) -> Trace:
-    """The trace of a call that the student answered; it cost nothing at the provider."""
-    provenance = _provenance(exchange, reply.model, simulated=False)
-    return Trace(
-        task=task.name,
-        input=exchange.call.user,
-        raw=reply.text,
-        answer=answer,
-        stop_reason=reply.stop_reason,
-        provenance=provenance.model_copy(update={"source": "student"}),
-        cost_usd=0.0,
-        latency_s=latency_s,
-        created_at=exchange.at,
-    )
+    def _remember(self, name: str) -> None:
+        if len(self._known) >= KNOWN:
+            self._known.clear()
+        self._known[name] = self._loop.time() + KNOWN_S
 
+    def _finish(self, entries: Sequence[Entry], error: Exception | None) -> None:
+        """In the writer's thread: the spool, then one message to the loop for all that waited."""
+        spooled = False
+        if error is not None and self._spool is not None:
+            try:
+                self._spool.add(entries)
+                spooled = True
+            except Exception as second:  # noqa: BLE001 - both are told
+                error = ExceptionGroup(
+                    "neither the store nor the spool could be written", [error, second]
+                )
+        self._loop.call_soon_threadsafe(self._tell, entries, error, spooled)
 
-def _provenance(exchange: Exchange, generator: str, simulated: bool) -> Provenance:
-    return Provenance(
-        source="gateway",
-        generator=generator,
-        simulated=simulated,
-        skeleton=skeleton_of(exchange.call.system),
-        request_id=exchange.request_id,
-        correlation=exchange.correlation,
-    )
-
-
-def cost_usd(price: Price, usage: Usage) -> float | None:
-    """USD for the tokens, cached ones at the full price; None where the task gives no price."""
-    if price == Price():
-        return None
-    return (usage.input * price.input + usage.output * price.output) * PER_TOKEN
+    def _tell(self, entries: Sequence[Entry], error: Exception | None, spooled: bool) -> None:
+        if spooled:
+            self._counts.spooled += len(entries)
+            self._counts.last_store_error = f"{type(error).__name__}: {error}"
+            log.error("the store failed, %d traces are in the spool: %s", len(entries), error)
+        for entry in entries:
+            if entry.waiter.done():
+                continue
+            if error is None or spooled:
+                entry.waiter.set_result(None)
+            else:
+                entry.waiter.set_exception(error)
 
 
 def now() -> datetime:

@@ -2,289 +2,435 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import random
 import time
 import uuid
-from collections.abc import Mapping
+import zlib
+from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.types import ASGIApp
+from pydantic_core import from_json
 
+from limbeck.capture.elicit.prepare import Prepared, how_much, prepare
+from limbeck.capture.recording import Exchange, Recording, provenance, record_reply, redacted
+from limbeck.capture.skeleton import divide
 from limbeck.errors import ConfigError, DataError
 from limbeck.models.call import Call, Reply
 from limbeck.models.dialects.openai_chat import UsageHider, ask_for_usage
 from limbeck.models.dialects.table import Dialect
 from limbeck.serve.assignment import Assignment, assign
-from limbeck.serve.headers import SIMULATED, RawHeaders, to_client
-from limbeck.serve.passage import End, Passage
-from limbeck.serve.recorder import Counts, Exchange, Recorder, now, student_trace
-from limbeck.serve.settings import GatewaySettings
+from limbeck.serve.counts import Counts
+from limbeck.serve.headers import SIMULATED, to_client
+from limbeck.serve.http.client import (
+    Asked,
+    HangUpError,
+    Pool,
+    Response,
+    SilentError,
+    UnreachableError,
+)
+from limbeck.serve.http.message import RawHeaders, Request, find
+from limbeck.serve.http.server import Client
+from limbeck.serve.passage import End, Filter, Keep, Passage, Through
+from limbeck.serve.recorder import Recorder, now
+from limbeck.serve.route import Route
+from limbeck.serve.setup import Setup
 from limbeck.serve.student import Answerer, answer_locally, write_answer
-from limbeck.serve.upstream import Failure, Upstreams, decoded
-from limbeck.types import Task
+from limbeck.serve.upstreams import Teacher
+from limbeck.types import Status, Task, Trace
 
-END_REASONS: dict[End, str | None] = {
+Failure = (UnreachableError, HangUpError, SilentError)
+"""What a teacher that cannot be reached, hangs up or stays silent raises."""
+
+JSON = (b"content-type", b"application/json")
+STATUS: dict[End, Status | None] = {"whole": None, "hang_up": "error", "client_gone": "cut_off"}
+REASON: dict[End, str | None] = {
     "whole": None,
     "hang_up": "teacher_hung_up",
     "client_gone": "client_disconnected",
 }
 
 
+@dataclass(slots=True)
+class Asking:
+    """A call that is being asked of its teacher."""
+
+    exchange: Exchange
+    teacher: Teacher
+    client: Client
+    started: float
+    prepared: Prepared | None = None
+    hides_usage: bool = False
+
+    @property
+    def latency_s(self) -> float:
+        return time.perf_counter() - self.started
+
+
 class Relay:
-    """Answers the calls of one gateway."""
+    """Answers the calls of one gateway. `setup` is replaced when the configuration changes."""
 
     def __init__(
         self,
-        settings: GatewaySettings,
-        tasks: Mapping[str, Task],
-        upstreams: Upstreams,
+        setup: Setup,
+        pool: Pool,
         recorder: Recorder,
         counts: Counts,
         answerer: Answerer | None,
     ) -> None:
-        self._settings = settings
-        self._tasks = tasks
-        self._upstreams = upstreams
+        self.setup = setup
+        self._pool = pool
         self._recorder = recorder
         self._counts = counts
         self._answerer = answerer
+        # The names of the calls of this run; those of another begin with other bytes.
+        self._run = uuid.uuid4().hex[:16]
+        self._numbers = itertools.count()
 
-    async def answer(self, request: Request, dialect: Dialect) -> ASGIApp:
+    async def answer(
+        self, request: Request, client: Client, route: Route, dialect: Dialect
+    ) -> None:
         """Answer a call of `dialect`, recorded unless its task says otherwise."""
         started = time.perf_counter()
         try:
-            data = await request.body()
-        except ClientDisconnect:
-            return Response(status_code=400)
-        try:
-            body = json.loads(data)
+            body = read_json(request.body)
             call = dialect.read_request(body)
-        except (ValueError, DataError):
+        except (ValueError, DataError, RecursionError):
             # The teacher explains what is wrong in the words that its clients know.
             self._counts.unread += 1
-            return await self._pass(request, dialect, dialect.PATH, data)
+            return await self.pass_on(request, client, route, dialect)
         try:
-            assigned = self._assign(request, call)
+            task, model = self._assign(request, route, call)
+            teacher = self.setup.teacher(dialect.NAME, task, route.upstream)
         except ConfigError as error:
-            return JSONResponse(dialect.write_error(400, "invalid_request_error", str(error)), 400)
-        if assigned.model is not None:
-            body = {**body, "model": assigned.model}
-            data = json.dumps(body).encode()
-        if assigned.task is not None and assigned.task.mode == "off":
-            return await self._pass(request, dialect, dialect.PATH, data)
-        exchange = Exchange(
-            assigned.task,
-            call,
-            request_id=f"req_{uuid.uuid4().hex}",
-            correlation=request.headers.get("x-limbeck-key"),
-            at=now(),
-        )
-        if assigned.task is not None:
+            return refuse(client, dialect, 400, str(error), kind="invalid_request_error")
+        if model is not None:
+            body = {**body, "model": model}
+            request.body = json.dumps(body).encode()
+        if task is not None and task.mode == "off":
+            return await self._through(request, client, route, teacher)
+        exchange = self._exchange(request, task, call, body, teacher)
+        if task is not None and task.mode == "cascade":
             answer = await answer_locally(
                 self._answerer,
-                assigned.task,
+                task,
                 call,
+                exchange.division,
                 self._counts,
-                self._settings.student_timeout_s,
+                self.setup.settings.student_timeout_s,
             )
             if answer is not None:
-                return await self._local(exchange, assigned.task, dialect, answer, started)
-        return await self._remote(request, exchange, dialect, body, data, started)
+                return await self._local(exchange, task, dialect, client, answer, started)
+        asking = Asking(exchange, teacher, client, started)
+        self._ask_for_more(asking, request, body)
+        return await self._remote(asking, request, route)
 
-    async def pass_on(self, request: Request, dialect: Dialect, path: str) -> ASGIApp:
+    async def pass_on(
+        self, request: Request, client: Client, route: Route, dialect: Dialect
+    ) -> None:
         """Hand on what is no call of a task (models, token counts, ...), unread."""
-        return await self._pass(request, dialect, path, await request.body())
+        task = self.setup.tasks.get(route.task) if route.task else None
+        try:
+            teacher = self.setup.teacher(dialect.NAME, task, route.upstream)
+        except ConfigError as error:
+            return refuse(client, dialect, 400, str(error), kind="invalid_request_error")
+        return await self._through(request, client, route, teacher)
 
-    def _assign(self, request: Request, call: Call) -> Assignment:
+    # -- before the teacher -----------------------------------------------------------------------
+
+    def _assign(self, request: Request, route: Route, call: Call) -> Assignment:
+        header = request.header(b"x-limbeck-task")
         return assign(
-            self._tasks,
-            header=request.headers.get("x-limbeck-task"),
-            path=request.path_params.get("task"),
+            self.setup.tasks,
+            header=header.decode("latin-1") if header else None,
+            path=route.task,
             model=call.model,
         )
 
-    async def _local(
-        self, exchange: Exchange, task: Task, dialect: Dialect, answer: str, started: float
-    ) -> ASGIApp:
-        call = exchange.call
-        reply = write_answer(task, answer, exchange.request_id, int(exchange.at.timestamp()))
-        latency_s = time.perf_counter() - started
-        trace = student_trace(exchange, task, reply, answer, latency_s)
-        trace_id = await self._recorder.keep(trace)
-        self._counts.answered_by_student += 1
-        headers = {
-            name.decode(): value.decode()
-            for name, value in _ours(exchange.request_id, "student", trace_id)
-        }
-        headers |= {"request-id": exchange.request_id, "x-request-id": exchange.request_id}
-        if not call.stream:
-            return JSONResponse(dialect.write_reply(reply), headers=headers)
-        events = dialect.write_stream(reply, with_usage=call.wants_usage)
-        # One chunk: the answer is there as a whole before the first event is written.
-        return StreamingResponse(
-            iter([b"".join(events)]), headers=headers, media_type="text/event-stream"
-        )
-
-    async def _remote(
+    def _exchange(
         self,
         request: Request,
-        exchange: Exchange,
-        dialect: Dialect,
+        task: Task | None,
+        call: Call,
         body: dict[str, Any],
-        data: bytes,
-        started: float,
-    ) -> ASGIApp:
-        call = exchange.call
-        upstream = self._settings.upstreams[dialect.NAME]
-        hides_usage = call.stream and not call.wants_usage and upstream.streamed_usage
-        if hides_usage:
-            data = json.dumps(ask_for_usage(body)).encode()
-        try:
-            response = await self._send(request, dialect, dialect.PATH, data)
-            exchange = exchange._replace(request_id=_request_id(response) or exchange.request_id)
-            if response.status == 200 and response.content_type == "text/event-stream":
-                hider = UsageHider() if hides_usage else None
-                return self._stream(exchange, dialect, response, hider, started)
-            async with response:
-                said = await response.read()
-        except Failure as error:
-            return await self._unreached(exchange, dialect, error, started)
-        latency_s = time.perf_counter() - started
-        self._counts.answered_by_teacher += response.status == 200
-        self._counts.teacher_refusals += response.status != 200
-        reply, stop_reason = self._read_reply(dialect, response, said)
-        trace_id = await self._recorder.keep_reply(
-            exchange,
-            reply,
-            latency_s=latency_s,
-            simulated=_simulated(response),
-            stop_reason=stop_reason,
+        teacher: Teacher,
+    ) -> Exchange:
+        return Exchange(
+            source="gateway",
+            task=task,
+            call=call,
+            division=divide(task, call, body),
+            dialect=teacher.dialect.NAME,
+            request_id=f"req_limbeck_{self._run}{next(self._numbers):08x}",
+            at=now(),
+            correlation=_said(request, b"x-limbeck-key"),
+            subject=_said(request, b"x-limbeck-subject"),
+            provider=teacher.provider,
+            redactor=self.setup.redactors[task.name if task else None],
         )
-        answered = Response(said, response.status)
-        answered.raw_headers = [
-            *to_client(response.raw_headers, same_length=False),
-            (b"content-length", str(len(said)).encode()),
-            *_ours(exchange.request_id, "teacher", trace_id),
-        ]
-        return answered
 
-    def _read_reply(
-        self, dialect: Dialect, response: aiohttp.ClientResponse, said: bytes
-    ) -> tuple[Reply, str | None]:
-        """The reply, and the reason that the trace gives where it is none."""
-        try:
-            body = json.loads(decoded(said, response.headers.get("content-encoding")))
-        except ValueError:
-            body = None
-        if response.status != 200:
-            message = dialect.read_error(body) or "error"
-            return Reply(text="", error=message), f"http_{response.status}"
-        try:
-            return dialect.read_reply(body), None
-        except (ValueError, DataError) as error:
-            self._counts.unread += 1
-            return Reply(text=said.decode("utf-8", "replace"), error=str(error)), "unreadable"
+    def _ask_for_more(self, asking: Asking, request: Request, body: dict[str, Any]) -> None:
+        """Ask for a rationale where the task wants one, and for the token counts of a stream."""
+        call, task = asking.exchange.call, asking.exchange.task
+        changed = body
+        if task is not None and task.elicit.how != "never":
+            asking.prepared = prepare(task, asking.teacher.dialect.NAME, body, draw=random.random())
+            if asking.prepared is not None:
+                changed = asking.prepared.body
+        if call.stream and not call.wants_usage and asking.teacher.streamed_usage:
+            asking.hides_usage = True
+            changed = ask_for_usage(changed)
+        if changed is not body:
+            request.body = json.dumps(changed).encode()
 
-    def _stream(
+    async def _local(
         self,
         exchange: Exchange,
+        task: Task,
         dialect: Dialect,
-        response: aiohttp.ClientResponse,
-        hider: UsageHider | None,
+        client: Client,
+        answer: str,
         started: float,
-    ) -> ASGIApp:
-        async def keep(reply: Reply, end: End) -> None:
+    ) -> None:
+        call = exchange.call
+        reply = write_answer(task, answer, exchange.request_id, int(exchange.at.timestamp()))
+        recording = student_recording(exchange, task, reply, answer, time.perf_counter() - started)
+        kept = await self._recorder.keep(recording)
+        if not kept and self.setup.settings.on_store_failure == "refuse":
+            return refuse(client, dialect, 503, NOT_KEPT)
+        self._counts.answered_by_student += 1
+        name = exchange.request_id.encode()
+        headers = [
+            *_ours(exchange, "student", recording.trace.id if kept else None),
+            (b"request-id", name),
+            (b"x-request-id", name),
+        ]
+        if not call.stream:
+            said = json.dumps(dialect.write_reply(reply), separators=(",", ":")).encode()
+            return client.send(200, [JSON, *headers], said)
+        events = dialect.write_stream(reply, with_usage=call.wants_usage)
+        client.start(200, [(b"content-type", b"text/event-stream; charset=utf-8"), *headers])
+        # One chunk: the answer is there as a whole before the first event is written.
+        return client.end(b"".join(events))
+
+    # -- the teacher ------------------------------------------------------------------------------
+
+    async def _remote(self, asking: Asking, request: Request, route: Route) -> None:
+        client, teacher, exchange = asking.client, asking.teacher, asking.exchange
+        data = teacher.request(
+            request.method, route.path, route.query, request.headers, request.body, read=True
+        )
+        try:
+            response = await self._response(client, teacher, data)
+            exchange.request_id = _request_id(response) or exchange.request_id
+            exchange.simulated = find(response.headers, SIMULATED) == b"1"
+            kind = find(response.headers, b"content-type") or b""
+            if response.status == 200 and kind.lower().startswith(b"text/event-stream"):
+                return await self._stream(asking, response)
+            body = await response.read(self.setup.settings.max_reply_bytes)
+        except Failure as error:
+            return await self._unreached(asking, error)
+        except OverflowError as error:
+            return await self._unreached(asking, HangUpError(f"{error}; raise max_reply_bytes"))
+        return await self._whole(asking, response, body)
+
+    async def _response(self, client: Client, teacher: Teacher, data: bytes) -> Response:
+        """The reply, when its head is here; a client that goes away ends the request."""
+        connection = await self._pool.connection(teacher.origin)
+        if client.gone:
+            self._pool.give_back(connection)
+            raise HangUpError("the client went away")
+        asked: Asked = connection.ask(data)
+        client.on_gone = asked.abort
+        return await asked.response()
+
+    async def _whole(self, asking: Asking, response: Response, data: bytes) -> None:
+        """Answer with a reply that came in one piece."""
+        exchange, dialect, client = asking.exchange, asking.teacher.dialect, asking.client
+        client.on_gone = None
+        reply, body = self._read(asking, response, data)
+        refused = response.status >= 400
+        self._counts.teacher_refusals += refused
+        recording = record_reply(
+            exchange,
+            reply,
+            latency_s=asking.latency_s,
+            stop_reason=f"http_{response.status}" if refused else None,
+        )
+        kept = await self._recorder.keep(recording)
+        if not kept and self.setup.settings.on_store_failure == "refuse":
+            return refuse(client, dialect, 503, NOT_KEPT)
+        self._counts.answered_by_teacher += 1
+        headers = to_client(response.headers, keep_length=False)
+        headers += _ours(exchange, "teacher", recording.trace.id if kept else None)
+        return client.send(response.status, headers, body, response.reason)
+
+    def _read(self, asking: Asking, response: Response, data: bytes) -> tuple[Reply, bytes]:
+        """The reply as far as it can be read, and the bytes that the client gets."""
+        dialect = asking.teacher.dialect
+        encoding = find(response.headers, b"content-encoding")
+        try:
+            body = read_json(decoded(data, encoding.decode("latin-1") if encoding else None))
+            if response.status >= 400:
+                return Reply(text="", error=dialect.read_error(body) or _shown(data)), data
+            reply = dialect.read_reply(body)
+        except (ValueError, DataError, RecursionError):
+            self._counts.unread += 1
+            return Reply(text="", error=_shown(data)), data
+        if asking.prepared is None or encoding:
+            return reply, data
+        restored = asking.prepared.restore(body)
+        asking.exchange.elicited = how_much(asking.prepared, reply.usage, restored.rationale)
+        if restored.body is body:
+            return reply, data
+        return reply, json.dumps(restored.body, separators=(",", ":"), ensure_ascii=False).encode(
+            "utf-8", "surrogatepass"
+        )
+
+    async def _stream(self, asking: Asking, response: Response) -> None:
+        exchange, dialect, client = asking.exchange, asking.teacher.dialect, asking.client
+        hiders: list[Filter] = [UsageHider()] if asking.hides_usage else []
+        restorer = asking.prepared.stream() if asking.prepared is not None else None
+        if restorer is not None:
+            hiders.append(restorer)
+
+        async def keep(reply: Reply, end: End) -> bool:
             self._counts.answered_by_teacher += 1
             self._counts.teacher_failures += end == "hang_up"
-            await self._recorder.keep_reply(
+            self._counts.clients_gone += end == "client_gone"
+            if restorer is not None and asking.prepared is not None:
+                exchange.elicited = how_much(asking.prepared, reply.usage, restorer.rationale)
+            recording = record_reply(
                 exchange,
                 reply,
-                latency_s=time.perf_counter() - started,
-                simulated=_simulated(response),
-                status={"whole": None, "hang_up": "error", "client_gone": "cut_off"}[end],
-                stop_reason=END_REASONS[end],
+                latency_s=asking.latency_s,
+                status=STATUS[end],
+                stop_reason=REASON[end],
             )
+            kept = await self._recorder.keep(recording)
+            return kept or self.setup.settings.on_store_failure != "refuse"
 
-        return Passage(
-            response.status,
-            [
-                *to_client(response.raw_headers, same_length=hider is None),
-                *_ours(exchange.request_id, "teacher", None),
-            ],
-            response.content,
-            dialect.StreamReader(),
-            keep,
-            failures=Failure,
-            close=response.close,
-            hider=hider,
-        )
+        headers = to_client(response.headers, keep_length=not hiders)
+        headers += _ours(exchange, "teacher", None)
+        client.start(response.status, headers, response.reason)
+        keeping: Keep = keep
+        await Passage(client, response, dialect.StreamReader(), keeping, hiders).run()
 
-    async def _unreached(
-        self, exchange: Exchange, dialect: Dialect, error: Exception, started: float
-    ) -> Response:
-        self._counts.teacher_failures += 1
+    async def _unreached(self, asking: Asking, error: Exception) -> None:
+        client = asking.client
         status, what = _failure(error)
-        await self._recorder.keep_reply(
-            exchange,
+        if client.gone:
+            self._counts.clients_gone += 1
+        else:
+            self._counts.teacher_failures += 1
+        recording = record_reply(
+            asking.exchange,
             Reply(text="", error=what),
-            latency_s=time.perf_counter() - started,
-            stop_reason=f"http_{status}",
+            latency_s=asking.latency_s,
+            status="cut_off" if client.gone else "error",
+            stop_reason="client_disconnected" if client.gone else f"http_{status}",
         )
-        response = _refusal(dialect, status, what)
-        response.raw_headers += _ours(exchange.request_id, "gateway", None)
-        return response
+        await self._recorder.keep(recording)
+        if not client.gone:
+            ours = _ours(asking.exchange, "gateway", None)
+            refuse(client, asking.teacher.dialect, status, what, headers=ours)
 
-    async def _pass(self, request: Request, dialect: Dialect, path: str, data: bytes) -> ASGIApp:
+    async def _through(
+        self, request: Request, client: Client, route: Route, teacher: Teacher
+    ) -> None:
+        data = teacher.request(
+            request.method, route.path, route.query, request.headers, request.body, read=False
+        )
+        bodiless = request.method == b"HEAD"
         try:
-            response = await self._send(request, dialect, path, data)
+            connection = await self._pool.connection(teacher.origin)
+            asked = connection.ask(data, bodiless=bodiless)
+            client.on_gone = asked.abort
+            response = await asked.response()
         except Failure as error:
             self._counts.teacher_failures += 1
-            return _refusal(dialect, *_failure(error))
-        return Passage(
-            response.status,
-            to_client(response.raw_headers),
-            response.content,
-            _Unread(),
-            _forget,
-            failures=Failure,
-            close=response.close,
-        )
-
-    async def _send(
-        self, request: Request, dialect: Dialect, path: str, data: bytes
-    ) -> aiohttp.ClientResponse:
-        return await self._upstreams.send(
-            dialect,
-            request.method,
-            path,
-            request.scope["query_string"],
-            request.headers.raw,
-            data,
-        )
+            return refuse(client, teacher.dialect, *_failure(error))
+        client.start(response.status, to_client(response.headers), response.reason)
+        try:
+            await Through(client, response).run()
+        except Failure:
+            if client.gone:
+                self._counts.clients_gone += 1
+            else:
+                self._counts.teacher_failures += 1
 
 
-class _Unread:
-    """The reader of a stream that nobody reads."""
-
-    ended = False
-
-    def feed(self, chunk: bytes) -> None:
-        pass
-
-    def reply(self) -> Reply:
-        return Reply(text="")
+NOT_KEPT = "the gateway could not write this call down, and is set to refuse such calls"
 
 
-async def _forget(reply: Reply, end: End) -> None:
-    pass
+def student_recording(
+    exchange: Exchange, task: Task, reply: Reply, answer: str, latency_s: float
+) -> Recording:
+    """The trace of a call that the student answered; it cost nothing at the provider."""
+    origin = provenance(exchange, reply.model)
+    trace = Trace(
+        task=task.name,
+        input=exchange.division.input,
+        context=exchange.division.context,
+        raw=reply.text,
+        stop_reason=reply.stop_reason,
+        provenance=origin.model_copy(update={"source": "student", "simulated": False}),
+        cost_usd=0.0,
+        latency_s=latency_s,
+        created_at=exchange.at,
+    )
+    return redacted(exchange, trace)
 
 
-def _ours(request_id: str, answered_by: str, trace_id: str | None) -> RawHeaders:
+def read_json(data: bytes) -> Any:
+    """What `data` says. Raises ValueError and RecursionError where it is not JSON."""
+    try:
+        return from_json(data)
+    except ValueError:
+        # Slower, and the last word: it knows other encodings and lone surrogates.
+        return json.loads(data)
+
+
+def decoded(body: bytes, encoding: str | None) -> bytes:
+    """`body` as it was before a server compressed it, asked or not.
+
+    Raises ValueError where it cannot be read.
+    """
+    if encoding in (None, "", "identity"):
+        return body
+    if encoding not in ("gzip", "deflate"):
+        raise ValueError(f"content-encoding is {encoding!r}; wanted gzip or deflate")
+    try:
+        # 32 + 15 bits: zlib tells the two formats apart by their first bytes.
+        return zlib.decompress(body, 47)
+    except zlib.error as error:
+        raise ValueError(f"the body is not {encoding}: {error}") from None
+
+
+def refuse(
+    client: Client,
+    dialect: Dialect,
+    status: int,
+    message: str,
+    *,
+    kind: str = "api_error",
+    headers: RawHeaders | None = None,
+) -> None:
+    """Answer with an error of the gateway's own, in the form that the dialect's clients know."""
+    body = json.dumps(dialect.write_error(status, kind, message)).encode()
+    client.send(status, [JSON, *(headers or ())], body)
+
+
+def _said(request: Request, name: bytes) -> str | None:
+    value = request.header(name)
+    return value.decode("latin-1") if value else None
+
+
+def _ours(exchange: Exchange, answered_by: str, trace_id: str | None) -> RawHeaders:
     headers = [
-        (b"x-limbeck-request-id", request_id.encode("latin-1")),
+        (b"x-limbeck-request-id", exchange.request_id.encode("latin-1", "replace")),
         (b"x-limbeck-answered-by", answered_by.encode()),
     ]
     if trace_id is not None:
@@ -292,23 +438,20 @@ def _ours(request_id: str, answered_by: str, trace_id: str | None) -> RawHeaders
     return headers
 
 
-def _request_id(response: aiohttp.ClientResponse) -> str | None:
+def _request_id(response: Response) -> str | None:
     """The provider's own name for the request: what stands in its users' logs already."""
-    return response.headers.get("request-id") or response.headers.get("x-request-id")
+    value = find(response.headers, b"request-id") or find(response.headers, b"x-request-id")
+    return value.decode("latin-1") if value else None
 
 
-def _simulated(response: aiohttp.ClientResponse) -> bool:
-    return response.headers.get(SIMULATED.decode()) == "1"
+def _shown(data: bytes) -> str:
+    return data[:500].decode("utf-8", "replace")
 
 
 def _failure(error: Exception) -> tuple[int, str]:
-    if isinstance(error, TimeoutError):
+    if isinstance(error, SilentError):
         return 504, "the gateway's teacher did not answer in time"
     return 502, (
-        f"the gateway's teacher could not be reached or hung up ({type(error).__name__}); "
+        f"the gateway's teacher could not be reached or hung up ({error}); "
         "check its base URL and the network"
     )
-
-
-def _refusal(dialect: Dialect, status: int, message: str) -> Response:
-    return JSONResponse(dialect.write_error(status, "api_error", message), status)

@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import gc
 import json
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
-
-import uvicorn
-from starlette.types import ASGIApp
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
 
 from limbeck.errors import ConfigError, LimbeckError
 
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
 STOP_S = 10
-"""Seconds that a server has for ending its open requests before it is killed."""
+"""Seconds that a server of ASGI has for ending its open requests."""
+KILL_S = 60
+"""Seconds that a child has for ending before it is killed: longer than a gateway drains."""
 KEEP_ALIVE_S = 75
 """Longer than clients keep idle connections, so that it is they who close them."""
+
+
+class Service(Protocol):
+    """What can be run here besides ASGI applications: a gateway."""
+
+    async def start(self, listener: socket.socket) -> None:
+        """Begin to take requests from `listener`."""
+
+    async def stop(self) -> None:
+        """Let what is on its way end."""
+
+
+App: TypeAlias = "Service | ASGIApp"
 
 
 class Running(NamedTuple):
@@ -30,81 +49,67 @@ class Running(NamedTuple):
     process: subprocess.Popen[bytes]
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, app: ASGIApp, ready: Callable[[], None]) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                lifespan="on",
-                ws="none",
-                log_config=None,
-                access_log=False,
-                # A proxy passes on what the teacher says of itself and adds nothing.
-                server_header=False,
-                date_header=False,
-                timeout_keep_alive=KEEP_ALIVE_S,
-                timeout_graceful_shutdown=STOP_S,
-            )
-        )
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._ready()
-
-
 def serve(
-    app: ASGIApp,
+    app: App,
     host: str = "127.0.0.1",
     port: int = 0,
     ready: Callable[[str], None] = lambda url: None,
     *,
     until: Callable[[], None] | None = None,
 ) -> None:
-    """Serve `app` until it is interrupted, or until the function `until` returns.
+    """Serve `app` until SIGINT or SIGTERM, or until the function `until` returns.
 
     `ready` is called with the URL once requests are taken; port 0 takes a free one. Raises
     ConfigError where the port is taken.
     """
     with _listening(host, port) as (listener, url):
-        server = _Server(app, lambda: ready(url))
-        if until is not None:
-            # A daemon: nothing is lost with a thread that only waits.
-            waiting = threading.Thread(target=_stop_after, args=(until, server), daemon=True)
-            waiting.start()
-        # Ctrl-C is how a server in the foreground ends; the open requests have been answered.
-        with contextlib.suppress(KeyboardInterrupt):
-            _run(server, listener)
+        _tune()
+
+        def begun(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(signum, stopping.set)
+            if until is not None:
+                # A daemon: nothing is lost with a thread that only waits.
+                waiting = threading.Thread(
+                    target=_stop_after, args=(until, loop, stopping), daemon=True
+                )
+                waiting.start()
+            ready(url)
+
+        _run(app, listener, begun)
 
 
 @contextlib.contextmanager
-def running_in_thread(app: ASGIApp, port: int = 0) -> Iterator[str]:
+def running_in_thread(app: App, port: int = 0) -> Iterator[str]:
     """The URL of `app`, served by a thread of this process while the context lasts."""
     with _listening("127.0.0.1", port) as (listener, url):
-        started = threading.Event()
-        server = _Server(app, started.set)
+        started: Future[Callable[[], None]] = Future()
 
-        failures: list[LimbeckError] = []
+        def begun(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
+            def stop() -> None:
+                loop.call_soon_threadsafe(stopping.set)
+
+            started.set_result(stop)
 
         def run() -> None:
             try:
-                _run(server, listener)
-            except LimbeckError as error:
-                failures.append(error)
-            finally:
-                started.set()
+                _run(app, listener, begun)
+            except BaseException as error:  # raised where the context is entered
+                if started.done():
+                    raise
+                started.set_exception(error)
 
         thread = threading.Thread(target=run, name="limbeck-server")
         thread.start()
-        started.wait()
-        if failures:
+        try:
+            stop = started.result()
+        except BaseException:
             thread.join()
-            raise failures[0]
+            raise
         try:
             yield url
         finally:
-            server.should_exit = True
+            stop()
             thread.join()
 
 
@@ -148,17 +153,93 @@ def running(
             _end(process)
 
 
-def _run(server: uvicorn.Server, listener: socket.socket) -> None:
+Begun = Callable[[asyncio.AbstractEventLoop, asyncio.Event], None]
+"""Called in the loop when requests are taken; setting the event ends the service."""
+
+
+def _run(app: App, listener: socket.socket, begun: Begun) -> None:
+    service = cast(Service, app) if hasattr(app, "start") else _Asgi(app)
+
+    async def run() -> None:
+        stopping = asyncio.Event()
+        await service.start(listener)
+        try:
+            begun(asyncio.get_running_loop(), stopping)
+            await stopping.wait()
+        finally:
+            await service.stop()
+
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        runner.run(run())
+
+
+def _tune() -> None:
+    """Settings of the interpreter for a process that only serves."""
+    # What is loaded by now stays: looking through it again finds no garbage.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    # The thread that writes to the disk must not keep the loop waiting for the usual 5 ms.
+    sys.setswitchinterval(0.0005)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
     try:
-        server.run(sockets=[listener])
-    except SystemExit:
-        raise LimbeckError("the application did not start; see the messages above") from None
+        import uvloop
+    except ModuleNotFoundError:  # there is none for Windows
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+class _Asgi:
+    """An ASGI application as a service."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def start(self, listener: socket.socket) -> None:
+        import uvicorn
+
+        class Server(uvicorn.Server):
+            @contextlib.contextmanager
+            def capture_signals(self) -> Iterator[None]:
+                yield  # Signals are for whoever runs the service.
+
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                if self.started:
+                    started.set()
+
+        started = asyncio.Event()
+        self._server = Server(
+            uvicorn.Config(
+                self._app,
+                lifespan="on",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=STOP_S,
+            )
+        )
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        waiting = asyncio.create_task(started.wait())
+        await asyncio.wait([self._serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if not started.is_set():
+            waiting.cancel()
+            raise LimbeckError("the application did not start; see the messages above")
+
+    async def stop(self) -> None:
+        self._server.should_exit = True
+        await self._serving
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(STOP_S + 5)
+        process.wait(KILL_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -173,9 +254,12 @@ def _last_line(words: bytes) -> str:
     return lines[-1] if lines else "it said nothing"
 
 
-def _stop_after(until: Callable[[], None], server: uvicorn.Server) -> None:
+def _stop_after(
+    until: Callable[[], None], loop: asyncio.AbstractEventLoop, stopping: asyncio.Event
+) -> None:
     until()
-    server.should_exit = True
+    with contextlib.suppress(RuntimeError):  # The loop has ended by itself.
+        loop.call_soon_threadsafe(stopping.set)
 
 
 @contextlib.contextmanager

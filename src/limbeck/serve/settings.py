@@ -3,63 +3,99 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from limbeck.models.dialects.table import TABLE, dialect
-from limbeck.types import Noun
+from limbeck.types import Noun, RedactForm
 
 
 class Upstream(Noun):
-    """The teacher behind one dialect.
+    """A provider, or whatever speaks like one.
 
-    `base_url` is what the provider's own client takes. `key_env` names the environment variable
-    with the key for calls that bring none; the key itself is never a setting.
+    `base_url` is what the provider's own client takes, and `dialect` the wire format. The key for calls
+    that bring none stands in the environment variable `key_env` or in the file `key_file`, which only
+    its owner may read; the key itself is never a setting.
     """
 
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+    dialect: str = ""
     key_env: str | None = None
+    key_file: str | None = None
     streamed_usage: bool = True
     """Ask for token counts in streams whose client did not, and hide them from it."""
 
 
+Positive = Annotated[float, Field(gt=0)]
+Bytes = Annotated[int, Field(gt=0)]
+
+
 class GatewaySettings(Noun):
-    """The section `[gateway]` of `limbeck.toml`. Times are in seconds."""
+    """The section `[gateway]` of `limbeck.toml`. Times are in seconds, sizes in bytes."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 4100
     upstreams: dict[str, Upstream] = Field(default_factory=dict, validate_default=True)
-    connect_timeout_s: Annotated[float, Field(gt=0)] = 10.0
-    silence_timeout_s: Annotated[float, Field(gt=0)] = 600.0
+    require_keys: bool = False
+    """Take calls from clients with a key of `limbeck keys` only. Beyond loopback it is always so."""
+    rate: str | None = None
+    """The most calls of one client key, as in `10/s` or `600/min`, where the key has no rate of its own."""
+    on_store_failure: Literal["spool", "refuse"] = "spool"
+    """What happens to calls while the store fails: the reply leaves when the trace is in the spool, or
+    the client gets an error instead."""
+    spool: str = ".limbeck/spool"
+    """The folder of the spool; on another disk than the store it outlives a full one."""
+    store_timeout_s: Positive = 5.0
+    """The longest that a locked store is waited for."""
+    redact: RedactForm = RedactForm()
+    """What is taken out of every call before it is stored, on top of what its task says."""
+    connect_timeout_s: Positive = 10.0
+    silence_timeout_s: Positive = 600.0
     """The longest silence of a teacher before its client is told so."""
-    student_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    student_timeout_s: Positive = 10.0
     """The longest that a student may take before the teacher is asked instead."""
-
-    @field_validator("host")
-    @classmethod
-    def _stays_on_this_machine(cls, host: str) -> str:
-        if not is_loopback(host):
-            raise ValueError(
-                f"host is {host!r}; wanted a loopback address such as 127.0.0.1, because anyone "
-                "who reaches the gateway can spend your money: client keys come with the next "
-                "release"
-            )
-        return host
+    request_timeout_s: Positive = 60.0
+    """The longest that a request may take to arrive."""
+    stalled_timeout_s: Positive = 120.0
+    """The longest that a client may take none of its reply."""
+    drain_s: Positive = 30.0
+    """How long calls on their way may take to end after SIGTERM."""
+    max_request_bytes: Bytes = 64 * 2**20
+    max_reply_bytes: Bytes = 64 * 2**20
+    """The longest reply outside of a stream."""
+    log: Literal["events", "calls"] = "events"
+    """`calls` writes a line for each call, `events` only for what is out of the ordinary."""
 
     @field_validator("upstreams", mode="before")
     @classmethod
     def _every_dialect_has_one(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        for name in given:
-            if name not in TABLE:
-                raise ValueError(f"upstream is {name!r}; wanted one of {', '.join(TABLE)}")
         usual = {
             name: Upstream(base_url=dialect(name).DEFAULT_BASE_URL, key_env=dialect(name).KEY_ENV)
             for name in TABLE
         }
+        # Chat Completions and Responses are one provider's: one base URL is for both.
+        if "openai_chat" in given and "openai_responses" in TABLE:
+            usual["openai_responses"] = given["openai_chat"]
         return {**usual, **given}
+
+    @model_validator(mode="after")
+    def _every_upstream_has_a_dialect(self) -> GatewaySettings:
+        for name, upstream in self.upstreams.items():
+            spoken = upstream.dialect or name
+            if spoken not in TABLE:
+                raise ValueError(
+                    f"upstream {name!r} has the dialect {spoken!r}; wanted one of {', '.join(TABLE)}, "
+                    f'as in: dialect = "{next(iter(TABLE))}"'
+                )
+        return self
+
+    @property
+    def wants_keys(self) -> bool:
+        """Whether a client must show a key."""
+        return self.require_keys or not is_loopback(self.host)
 
 
 def is_loopback(host: str) -> bool:

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from limbeck.capture.skeleton import Division
 from limbeck.models.call import Call, Reply
 from limbeck.serve.assignment import ALIAS
-from limbeck.serve.recorder import Counts
+from limbeck.serve.counts import Counts
 from limbeck.types import Task
 
 
@@ -28,19 +29,24 @@ class Decided(Protocol):
     def reason(self) -> str: ...
 
 
-Answerer = Callable[[Task, Call], Awaitable[Decided]]
+Answerer = Callable[[Task, Call, Division], Awaitable[Decided]]
 """Decides for one call of a task in mode `cascade`."""
 
 
 async def answer_locally(
-    answerer: Answerer | None, task: Task, call: Call, counts: Counts, timeout_s: float
+    answerer: Answerer | None,
+    task: Task,
+    call: Call,
+    division: Division,
+    counts: Counts,
+    timeout_s: float,
 ) -> str | None:
     """The student's answer where it may stand, or None where the teacher is to be asked."""
     if answerer is None or task.mode != "cascade" or not call.plain:
         return None
     try:
         async with asyncio.timeout(timeout_s):
-            decision = await answerer(task, call)
+            decision = await answerer(task, call, division)
     except Exception as error:  # noqa: BLE001 - a student that fails never fails the client
         counts.student_failures += 1
         counts.last_student_error = f"{type(error).__name__}: {error}"

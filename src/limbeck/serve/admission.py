@@ -1,0 +1,73 @@
+"""Who may call: programs on this machine, or clients with a key, and each as often as it may."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+from limbeck.serve.guard import foreign
+from limbeck.serve.http.message import RawHeaders, Request
+from limbeck.serve.keys import KeyRing, may_call, present
+from limbeck.serve.rates import Rate, Rates, parse_rate
+from limbeck.serve.route import Route
+from limbeck.serve.settings import GatewaySettings
+
+HEALTH = b"/limbeck/health"
+"""Open to all: what watches a service has no key."""
+
+
+class Refusal(NamedTuple):
+    """Why a request is not taken; `kind` is the providers' word for it."""
+
+    status: int
+    kind: str
+    message: str
+    headers: RawHeaders
+
+
+class Admission:
+    """Decides on each request before anything else is done with it."""
+
+    def __init__(self, keys: KeyRing | None) -> None:
+        self._keys = keys
+        self._rates = Rates()
+
+    def check(
+        self, settings: GatewaySettings, request: Request, route: Route, now: float
+    ) -> Refusal | None:
+        """Why the request is refused, or None. Takes a client key out of its headers."""
+        if not settings.wants_keys:
+            reason = foreign(request)
+            return Refusal(403, "permission_error", reason, []) if reason else None
+        secret, request.headers = present(request.headers)
+        if route.path == HEALTH:
+            return None
+        key = self._keys.check(secret) if secret is not None and self._keys is not None else None
+        if key is None:
+            problem = self._keys.problem if self._keys is not None else None
+            message = "the gateway wants a client key, as x-api-key or Authorization: Bearer"
+            return Refusal(401, "authentication_error", problem or message, [])
+        task = route.task or _named(request)
+        if not may_call(key, task):
+            allowed = ", ".join(key.tasks)
+            message = f"this key may call the tasks {allowed}; the call is of {task or 'no task'}"
+            return Refusal(403, "permission_error", message, [])
+        rate = key.rate or settings.rate
+        wait = self._rates.take([(key.name, _rate(rate))], now) if rate else None
+        if wait is not None:
+            seconds = math.ceil(wait)
+            message = f"this key may make {rate} calls; the next in {seconds} seconds"
+            later = [(b"retry-after", b"%d" % seconds)]
+            return Refusal(429, "rate_limit_error", message, later)
+        return None
+
+
+def _named(request: Request) -> str | None:
+    value = request.header(b"x-limbeck-task")
+    return value.decode("latin-1") if value else None
+
+
+@lru_cache
+def _rate(text: str) -> Rate:
+    return parse_rate(text)

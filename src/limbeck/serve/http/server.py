@@ -1,0 +1,369 @@
+"""Serving: one task a connection, one request at a time, bytes out as they are given.
+
+Pipelined requests wait for their turn. A client that is silent for too long in the middle of a request,
+or that does not take its reply, is disconnected; one that sends nonsense hears so once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import cast
+
+import httptools
+
+from limbeck.serve.http.message import RawHeaders, Request, find, head, reason_of
+
+log = logging.getLogger("limbeck.gateway")
+
+QUEUED = 16
+"""Pipelined requests that wait on one connection before it is read no further."""
+WRITE_BUFFER = 256 * 1024
+"""Bytes that wait for a slow client before its teacher is made to wait too."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Sizes in bytes, times in seconds."""
+
+    headers: int = 64 * 1024
+    body: int = 64 * 1024 * 1024
+    request_s: float = 60.0
+    """The longest that a request may take to arrive."""
+    idle_s: float = 75.0
+    """The longest that a connection may wait for its next request."""
+    stalled_s: float = 120.0
+    """The longest that a client may take none of its reply."""
+
+
+Handler = Callable[[Request, "Client"], Awaitable[None]]
+
+
+class Client(asyncio.Protocol):
+    """One connection, and the way to answer on it.
+
+    A handler answers a request with `send`, or with `start`, `write` and `end`; where it does neither
+    to the end, the connection is closed so that the client sees a broken reply and not a short one.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._loop = server.loop
+        self._limits = server.limits
+        self._parser = httptools.HttpRequestParser(self)
+        self._waiting: collections.deque[Request] = collections.deque()
+        self._wake: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._reset()
+        self._request: Request | None = None
+        self._chunked = False
+        self._begun = False
+        self._ended = False
+        self._paused = False
+        self._refused: tuple[int, str] | None = None
+        self.busy = False
+        self.gone = False
+        self.deadline = self._loop.time() + self._limits.request_s
+        self.on_gone: Callable[[], None] | None = None
+        self.on_drained: Callable[[], None] | None = None
+
+    # -- the connection ---------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have this interface and not this class.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=WRITE_BUFFER)
+        self._server.clients.add(self)
+        self._task = self._loop.create_task(self._run())
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused is not None:
+            return
+        self._size += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            self._refuse(400, f"this is not HTTP/1.1: {error}")
+        # What has come of a message is weighed once a piece, so that it may exceed by one piece.
+        limits = self._limits
+        if not self._whole_head and self._size > limits.headers:
+            self._refuse(431, f"the head is longer than {limits.headers:,} bytes")
+        elif self._size > limits.body + limits.headers:
+            self._refuse(413, f"the body is longer than {limits.body:,} bytes")
+
+    def _stay(self, rest: bytes) -> None:
+        """Pass over an offer to change the protocol (RFC 9110, 7.8); the parser stopped at its head."""
+        offered = self._waiting.pop()
+        if offered.method == b"CONNECT":
+            self._refuse(405, "CONNECT is for proxies; this is a gateway")
+            return
+        kept = [(name, value) for name, value in offered.headers if name.lower() != b"upgrade"]
+        line = b"%b %b HTTP/%b" % (offered.method, offered.target, offered.version.encode())
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received(head(line, kept) + rest)
+
+    def eof_received(self) -> None:
+        return None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gone = True
+        self._server.clients.discard(self)
+        self._wake_up()
+        self._drained()
+        if self.on_gone is not None:
+            self.on_gone()
+
+    def pause_writing(self) -> None:
+        self._paused = True
+        self.deadline = self._loop.time() + self._limits.stalled_s
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self._drained()
+
+    def _drained(self) -> None:
+        if self.on_drained is not None:
+            self.on_drained()
+
+    # -- what the parser says ---------------------------------------------------------------------
+
+    def _reset(self) -> None:
+        self._target = b""
+        self._headers: RawHeaders = []
+        self._lines: RawHeaders = []
+        self._body: list[bytes] = []
+        self._size = 0
+        self._whole_head = False
+
+    def on_message_begin(self) -> None:
+        self._reset()
+        self.deadline = self._loop.time() + self._limits.request_s
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._lines.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        # What comes after the body as trailers is collected apart, and passed over.
+        self._headers, self._lines = self._lines, []
+        self._whole_head = True
+        if find(self._headers, b"expect") is not None and not self.busy:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, data: bytes) -> None:
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        parser = self._parser
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._waiting.append(
+            Request(
+                parser.get_method(),
+                self._target,
+                self._headers,
+                body,
+                version=parser.get_http_version(),
+                keep_alive=parser.should_keep_alive(),
+            )
+        )
+        self._body = []
+        self._size = 0
+        if len(self._waiting) > QUEUED:
+            self._transport.pause_reading()
+        self._wake_up()
+
+    def _refuse(self, status: int, why: str) -> None:
+        if self._refused is None:
+            self._refused = (status, why)
+        self._transport.pause_reading()
+        self._wake_up()
+
+    # -- answering --------------------------------------------------------------------------------
+
+    @property
+    def writable(self) -> bool:
+        """Whether the client takes what it is sent; else `on_drained` is called when it does again."""
+        return not self._paused or self.gone
+
+    def send(
+        self, status: int, headers: RawHeaders, body: bytes, reason: bytes | None = None
+    ) -> None:
+        """Answer with a whole body, whose length is stated here."""
+        kept = [*headers, (b"content-length", b"%d" % len(body))]
+        assert self._request is not None
+        if self._request.method == b"HEAD":
+            body = b""
+        self._begun = self._ended = True
+        self._transport.write(self._head(status, kept, reason) + body)
+
+    def start(self, status: int, headers: RawHeaders, reason: bytes | None = None) -> None:
+        """Begin an answer whose body follows. Without a `content-length` it is sent in chunks."""
+        assert self._request is not None
+        has_length = any(name.lower() == b"content-length" for name, _ in headers)
+        bodiless = self._request.method == b"HEAD" or status in (204, 304)
+        self._chunked = not has_length and not bodiless and self._request.version == "1.1"
+        if self._chunked:
+            headers = [*headers, (b"transfer-encoding", b"chunked")]
+        elif not has_length and not bodiless:
+            self._request.keep_alive = False
+        self._begun = True
+        self._transport.write(self._head(status, headers, reason))
+
+    def write(self, data: bytes) -> None:
+        """Send a part of the body."""
+        if not data or self.gone:
+            return
+        if self._chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        self._transport.write(data)
+        if self._paused:
+            self.deadline = self._loop.time() + self._limits.stalled_s
+
+    def end(self, data: bytes = b"") -> None:
+        """Send the last part of the body, which may be empty."""
+        self._ended = True
+        if self.gone:
+            return
+        if self._chunked:
+            last = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
+            self._transport.write(last)
+        elif data:
+            self._transport.write(data)
+
+    def _head(self, status: int, headers: RawHeaders, reason: bytes | None) -> bytes:
+        assert self._request is not None
+        if not self._request.keep_alive or self._server.stopping:
+            self._request.keep_alive = False
+            headers = [*headers, (b"connection", b"close")]
+        elif self._request.version == "1.0":
+            headers = [*headers, (b"connection", b"keep-alive")]
+        words = reason_of(status) if reason is None else reason
+        return head(b"HTTP/1.1 %d %b" % (status, words), headers)
+
+    # -- one request after the other --------------------------------------------------------------
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                request = await self._next()
+                if request is None:
+                    break
+                self._request, self._begun, self._ended, self._chunked = (
+                    request,
+                    False,
+                    False,
+                    False,
+                )
+                self.busy = True
+                self.deadline = float("inf")
+                await self._answer(request)
+                self.busy = False
+                self.on_gone = self.on_drained = None
+                if not self._ended:
+                    self._transport.abort()
+                    break
+                if not request.keep_alive:
+                    break
+                self.deadline = self._loop.time() + self._limits.idle_s
+        finally:
+            self.busy = False
+            if not self.gone:
+                self._transport.close()
+            self._server.left(self)
+
+    async def _next(self) -> Request | None:
+        while not self._waiting:
+            if self.gone or (self._server.stopping and not self._refused):
+                return None
+            if self._refused is not None:
+                status, why = self._refused
+                self._request = Request(b"", b"", [], b"", keep_alive=False)
+                self.send(status, [(b"content-type", b"text/plain; charset=utf-8")], why.encode())
+                return None
+            self._wake = self._loop.create_future()
+            await self._wake
+        if len(self._waiting) == QUEUED and self._refused is None:
+            self._transport.resume_reading()
+        return self._waiting.popleft()
+
+    async def _answer(self, request: Request) -> None:
+        try:
+            await self._server.handler(request, self)
+        except Exception:  # the boundary of the server: one call's failure ends at its client
+            self._server.failed += 1
+            log.exception("a call failed in the gateway itself")
+            if not self._begun and not self.gone:
+                message = b"the gateway failed on this call; its log says why"
+                self.send(500, [(b"content-type", b"text/plain; charset=utf-8")], message)
+
+    def _wake_up(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    def check(self, now: float) -> None:
+        """Disconnect a client that is silent, or takes nothing, for too long."""
+        if now > self.deadline and (not self.busy or self._paused):
+            self._transport.abort()
+
+    def stop(self) -> None:
+        """Take no further request; a reply that is on its way goes out."""
+        self._wake_up()
+
+
+class Server:
+    """Listens on a socket and hands each request to `handler`."""
+
+    def __init__(self, handler: Handler, limits: Limits | None = None) -> None:
+        self.handler = handler
+        self.limits = limits or Limits()
+        self.clients: set[Client] = set()
+        self.stopping = False
+        self.failed = 0
+        """Calls that failed in the gateway itself."""
+        self._empty: asyncio.Event | None = None
+
+    async def start(self, listener: socket.socket) -> None:
+        """Begin to take requests."""
+        self.loop = asyncio.get_running_loop()
+        self._server = await self.loop.create_server(
+            lambda: Client(self), sock=listener, backlog=2048
+        )
+        self._sweep = self.loop.call_later(1.0, self._check)
+
+    def left(self, client: Client) -> None:
+        self.clients.discard(client)
+        if self._empty is not None and not self.clients:
+            self._empty.set()
+
+    def _check(self) -> None:
+        now = self.loop.time()
+        for client in list(self.clients):
+            client.check(now)
+        self._sweep = self.loop.call_later(1.0, self._check)
+
+    async def stop(self, within_s: float) -> int:
+        """Take no new request, let those on their way end; how many were cut off after `within_s`."""
+        self.stopping = True
+        self._server.close()
+        self._empty = asyncio.Event()
+        for client in list(self.clients):
+            client.stop()
+        if self.clients:
+            try:
+                async with asyncio.timeout(within_s):
+                    await self._empty.wait()
+            except TimeoutError:
+                pass
+        cut = [client for client in self.clients if client.busy]
+        for client in list(self.clients):
+            client._transport.abort()
+        self._sweep.cancel()
+        return len(cut)

@@ -1,0 +1,117 @@
+"""What a gateway goes by: its settings and tasks, read from the workspace, again when they change."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from limbeck.capture.redact import Redactor, redactor_for
+from limbeck.errors import ConfigError, LimbeckError
+from limbeck.serve.settings import GatewaySettings
+from limbeck.serve.upstreams import Teacher
+from limbeck.types import Task
+from limbeck.workspace import FILE, Workspace, read_values
+
+log = logging.getLogger("limbeck.gateway")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Settings and tasks as they stand; replaced as a whole and never changed."""
+
+    settings: GatewaySettings
+    tasks: Mapping[str, Task]
+    teachers: Mapping[str, Teacher]
+    redactors: Mapping[str | None, Redactor | None]
+
+    @classmethod
+    def of(cls, settings: GatewaySettings, tasks: Mapping[str, Task]) -> Setup:
+        """Raises ConfigError for a task whose upstream there is not, and for keys that cannot be read."""
+        teachers = {name: Teacher.of(name, one) for name, one in settings.upstreams.items()}
+        for task in tasks.values():
+            if task.teacher.upstream is not None and task.teacher.upstream not in teachers:
+                raise ConfigError(
+                    f"the task {task.name!r} has the upstream {task.teacher.upstream!r}; wanted one of "
+                    f"{', '.join(sorted(teachers))}; add it under [gateway.upstreams] in {FILE}"
+                )
+        redactors: dict[str | None, Redactor | None] = {
+            name: redactor_for(settings.redact, task.redact) for name, task in tasks.items()
+        }
+        redactors[None] = redactor_for(settings.redact)
+        return cls(settings, dict(tasks), teachers, redactors)
+
+    def teacher(self, dialect: str, task: Task | None, named: str | None) -> Teacher:
+        """The upstream for a call of `dialect`. Raises ConfigError where the named one is not there."""
+        wanted = named or (task.teacher.upstream if task else None)
+        if wanted is None:
+            return self.teachers[dialect]
+        if wanted not in self.teachers:
+            raise ConfigError(
+                f"upstream is {wanted!r}; wanted one of {', '.join(sorted(self.teachers))}"
+            )
+        found = self.teachers[wanted]
+        if dialect != found.dialect.NAME and {found.dialect.NAME, dialect} != OPENAI:
+            raise ConfigError(
+                f"the upstream {wanted!r} speaks {found.dialect.NAME}, and the call is {dialect}; "
+                "call it in its own dialect, or choose another upstream for the task"
+            )
+        return found
+
+
+OPENAI = {"openai_chat", "openai_responses"}
+
+
+def read_settings(workspace: Workspace, above: Mapping[str, Any] | None = None) -> GatewaySettings:
+    """The section `[gateway]`, with what the command line says above it. Raises ConfigError."""
+    values = {**workspace.settings.gateway, **(above or {})}
+    return read_values(GatewaySettings, values, workspace.root / FILE, "gateway")
+
+
+class Source:
+    """The files that a setup is read from."""
+
+    def __init__(self, workspace: Workspace, above: Mapping[str, Any] | None = None) -> None:
+        self._root = workspace.root
+        self._above = dict(above or {})
+        self._seen = self._state()
+        self.error: str | None = None
+        """Why the files as they are now cannot be used, if so."""
+
+    def read(self) -> Setup:
+        """Raises ConfigError."""
+        workspace = Workspace.find(self._root)
+        settings = read_settings(workspace, self._above)
+        return Setup.of(settings, {task.name: task for task in workspace.tasks()})
+
+    def changed(self) -> Setup | None:
+        """A new setup where the files changed and can be used; else what was read before holds on."""
+        state = self._state()
+        if state == self._seen:
+            return None
+        self._seen = state
+        try:
+            setup = self.read()
+        except LimbeckError as error:
+            self.error = str(error)
+            log.error("the changed configuration is not used: %s", error)
+            return None
+        self.error = None
+        log.info(
+            "the configuration was read again: tasks %s", ", ".join(sorted(setup.tasks)) or "none"
+        )
+        return setup
+
+    def _state(self) -> tuple[tuple[str, int, int], ...]:
+        files = [self._root / FILE, *sorted((self._root / "tasks").glob("*.toml"))]
+        return tuple(state for path in files if (state := _stat(path)) is not None)
+
+
+def _stat(path: Path) -> tuple[str, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return str(path), found.st_mtime_ns, found.st_size
