@@ -1,0 +1,1 @@
+"""How a request of each dialect is asked for a rationale; one file a wire format."""
