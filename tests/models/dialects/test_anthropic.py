@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -126,3 +126,70 @@ def test_instructions_and_content_may_be_blocks_and_the_last_user_message_counts
     }
     call = anthropic.read_request(body)
     assert (call.system, call.user, call.turns, call.thinking) == ("one\ntwo", "last", 3, True)
+
+
+def test_writes_to_a_cache_are_counted_by_how_long_they_live() -> None:
+    body = anthropic.write_reply(Reply(text="x", stop_reason="end_turn"))
+    body["usage"] = {
+        "input_tokens": 10,
+        "cache_creation_input_tokens": 300,
+        "cache_creation": {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 200},
+        "cache_read_input_tokens": 0,
+        "output_tokens": 70,
+        "output_tokens_details": {"thinking_tokens": 50},
+        "service_tier": "priority",
+    }
+    assert anthropic.read_reply(body).usage == Usage(
+        input=310, output=70, cache_write_5m=100, cache_write_1h=200, reasoning=50, tier="priority"
+    )
+
+
+def test_the_input_of_a_tool_that_was_cut_off_is_kept_as_far_as_it_came() -> None:
+    reader = anthropic.StreamReader()
+    start = {"type": "tool_use", "id": "t", "name": "look", "input": {}}
+    reader.feed(event("content_block_start", index=0, content_block=start))
+    delta = {"type": "input_json_delta", "partial_json": '{"place":"Par'}
+    reader.feed(event("content_block_delta", index=0, delta=delta))
+    assert reader.reply().blocks == ({**start, "partial_json": '{"place":"Par'},)
+    assert reader.reply().status == "cut_off"
+
+
+def test_what_is_not_text_stands_in_the_call_as_in_the_request() -> None:
+    image = {"type": "image", "source": {"type": "base64", "data": "AA=="}}
+    first = {"role": "user", "content": "first"}
+    prefill = {"role": "assistant", "content": "{"}
+    body = {
+        "model": "m",
+        "messages": [first, {"role": "user", "content": [image]}, prefill],
+        "tools": [{"name": "look"}],
+        "output_config": {"format": {"type": "json_schema", "schema": {}}},
+    }
+    call = anthropic.read_request(body)
+    assert (call.earlier, call.last, call.later) == ((first,), [image], (prefill,))
+    assert call.tools == [{"name": "look"}]
+    assert call.form == {"type": "json_schema", "schema": {}}
+    assert not anthropic.read_request({**body, "messages": [first], "tools": []}).plain
+
+
+def test_every_event_and_block_of_the_official_client_passes() -> None:
+    types = pytest.importorskip("anthropic.types")
+    beta = pytest.importorskip("anthropic.types.beta")
+
+    def names(union: Any) -> list[str]:
+        return [
+            get_args(one.model_fields["type"].annotation)[0] for one in get_args(get_args(union)[0])
+        ]
+
+    reader = anthropic.StreamReader()
+    blocks = names(types.ContentBlock) + names(beta.BetaContentBlock)
+    assert {"text", "tool_use", "redacted_thinking"} < set(blocks)
+    for index, kind in enumerate(blocks):
+        reader.feed(event("content_block_start", index=index, content_block={"type": kind}))
+        for delta in names(beta.BetaRawContentBlockDelta):
+            reader.feed(event("content_block_delta", index=index, delta={"type": delta}))
+    for name in names(types.RawMessageStreamEvent):
+        reader.feed(event(name))
+    reply = reader.reply()
+    assert reply.error is None
+    assert reply.blocks is not None
+    assert [block["type"] for block in reply.blocks] == blocks

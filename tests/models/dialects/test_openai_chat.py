@@ -108,3 +108,65 @@ def test_developer_messages_are_instructions() -> None:
     assert (call.system, call.user, call.turns, call.max_tokens) == ("Be brief.", "2 + 2?", 1, 5)
     assert not call.wants_usage
     assert not call.plain
+
+
+def test_tool_calls_are_joined_by_their_index() -> None:
+    reader = openai_chat.StreamReader()
+    deltas: list[dict[str, Any]] = [
+        {"role": "assistant", "content": None},
+        {"tool_calls": [{"index": 0, "id": "a", "type": "function", "function": {"name": "look"}}]},
+        {"tool_calls": [{"index": 1, "id": "b", "type": "function", "function": {"name": "go"}}]},
+        {"tool_calls": [{"index": 1, "function": {"arguments": "{}"}}]},
+        {
+            "tool_calls": [
+                {"index": 0, "id": "a", "function": {"name": "look", "arguments": '{"x"'}}
+            ]
+        },
+        {"tool_calls": [{"index": 0, "function": {"name": None, "arguments": ":1}"}}]},
+    ]
+    for delta in deltas:
+        reader.feed(write_event({"choices": [{"index": 0, "delta": delta}]}))
+    reader.feed(
+        write_event({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]})
+    )
+    calls = [
+        {"id": "a", "type": "function", "function": {"name": "look", "arguments": '{"x":1}'}},
+        {"id": "b", "type": "function", "function": {"name": "go", "arguments": "{}"}},
+    ]
+    reply = reader.reply()
+    assert reply.blocks == ({"role": "assistant", "tool_calls": calls},)
+    assert reply.stop_reason == "tool_use"
+    message = {"role": "assistant", "content": None, "refusal": None, "tool_calls": calls}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    assert openai_chat.read_reply({"choices": [choice]}) == reply
+
+
+def test_every_choice_is_kept_where_several_were_asked_for() -> None:
+    said = [{"role": "assistant", "content": word} for word in ("yes", "no")]
+    body = {"choices": [{"index": n, "message": one} for n, one in enumerate(said)]}
+    reply = openai_chat.read_reply(body)
+    assert (reply.text, reply.blocks) == ("yes", tuple(said))
+
+
+def test_usage_is_read_in_every_servers_words() -> None:
+    def read(usage: dict[str, Any]) -> Usage:
+        choice = {"message": {"content": "x"}}
+        return openai_chat.read_reply({"choices": [choice], "usage": usage}).usage
+
+    deepseek = {"prompt_tokens": 9, "completion_tokens": 5, "prompt_cache_hit_tokens": 4}
+    assert read(deepseek) == Usage(input=9, output=5, cached=4)
+    inside = {"completion_tokens_details": {"reasoning_tokens": 3}, "total_tokens": 14}
+    assert read(deepseek | inside) == Usage(input=9, output=5, cached=4, reasoning=3)
+    assert read(deepseek | inside | {"total_tokens": 17}).output == 8
+
+
+def test_the_service_tier_stands_in_the_usage() -> None:
+    body = openai_chat.write_reply(REPLY) | {"service_tier": "flex"}
+    assert openai_chat.read_reply(body).usage.tier == "flex"
+
+
+def test_a_format_that_is_not_text_stands_in_the_call() -> None:
+    body = openai_chat.write_request(model="m", system="s", user="u")
+    form = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {}}}
+    assert openai_chat.read_request(body | {"response_format": form}).form == form
+    assert openai_chat.read_request(body | {"response_format": {"type": "text"}}).plain

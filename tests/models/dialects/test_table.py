@@ -1,34 +1,121 @@
 from __future__ import annotations
 
+import contextlib
 import itertools
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import limbeck.models.dialects as folder
 from limbeck.errors import ConfigError, DataError
 from limbeck.models.call import Reply
+from limbeck.models.dialects.events import EventReader, write_event
 from limbeck.models.dialects.table import TABLE, dialect, endpoint
-from limbeck.types import Usage
+from limbeck.models.prices import cost_usd
+from limbeck.types import Price, Usage, canonical_json
 
 # What stands beside the dialects in their folder and is none itself.
 SHARED = {"__init__", "table", "events", "fields", "growing", "responses_events"}
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=60)
+COUNT = st.integers(0, 10**6)
+USAGES = st.builds(
+    lambda fresh, cached, written, said, thought, tier: Usage(
+        input=fresh + cached + written,
+        output=said + thought,
+        cached=cached,
+        cache_write_5m=written,
+        reasoning=thought,
+        tier=tier,
+    ),
+    *[COUNT] * 5,
+    st.sampled_from([None, "default", "priority", "batch"]),
+)
 REPLIES = st.builds(
     Reply,
     text=TEXT,
     thinking=st.none() | TEXT.filter(bool),
     stop_reason=st.sampled_from(["end_turn", "max_tokens"]),
-    usage=st.builds(
-        lambda fresh, cached, output: Usage(input=fresh + cached, output=output, cached=cached),
-        *[st.integers(0, 10**6)] * 3,
-    ),
-    model=st.just("model-1"),
+    usage=USAGES,
+    model=st.just("claude-opus-4-1"),
     request_id=st.just("msg_1"),
 )
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**12), 10**12) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+ARGUMENTS = st.dictionaries(TEXT, JSON, max_size=3)
+
+
+def _said(kind: str) -> st.SearchStrategy[dict[str, object]]:
+    return st.fixed_dictionaries({"type": st.just(kind), "text": TEXT})
+
+
+def _named(kind: str, **more: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, object]]:
+    return st.fixed_dictionaries({"type": st.just(kind), "id": TEXT, **more})
+
+
+def _cited(said: st.SearchStrategy[dict[str, object]], field: str) -> st.SearchStrategy[object]:
+    cited = st.lists(st.fixed_dictionaries({"type": st.just("place"), "title": TEXT}), min_size=1)
+    return st.builds(lambda block, places: {**block, field: places}, said, cited)
+
+
+BLOCKS: dict[str, st.SearchStrategy[list[object]]] = {
+    "anthropic": st.lists(
+        _said("text")
+        | _cited(_said("text"), "citations")
+        | st.fixed_dictionaries(
+            {"type": st.just("thinking"), "thinking": TEXT, "signature": TEXT.filter(bool)}
+        )
+        | st.fixed_dictionaries({"type": st.just("redacted_thinking"), "data": TEXT})
+        | _named("tool_use", name=TEXT, input=ARGUMENTS)
+        | _named("server_tool_use", name=TEXT, input=ARGUMENTS)
+    ),
+    "openai_chat": st.lists(
+        st.fixed_dictionaries(
+            {"role": st.just("assistant"), "content": TEXT.filter(bool)},
+            optional={
+                "reasoning_content": TEXT.filter(bool),
+                "tool_calls": st.lists(
+                    _named(
+                        "function",
+                        function=st.fixed_dictionaries({"name": TEXT, "arguments": TEXT}),
+                    ),
+                    min_size=1,
+                    max_size=3,
+                ),
+                "audio": st.fixed_dictionaries({"id": TEXT, "data": TEXT, "transcript": TEXT}),
+            },
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    "openai_responses": st.lists(
+        _named("reasoning", summary=st.lists(_said("summary_text"), max_size=2))
+        | _named(
+            "message",
+            role=st.just("assistant"),
+            status=st.just("completed"),
+            content=st.lists(
+                _cited(_said("output_text"), "annotations")
+                | st.fixed_dictionaries({"type": st.just("refusal"), "refusal": TEXT}),
+                max_size=2,
+            ),
+        )
+        | _named("function_call", call_id=TEXT, name=TEXT, arguments=TEXT)
+        | _named("web_search_call", action=ARGUMENTS)
+    ),
+}
+
+
+OWN = Price(input=3.0, output=15.0)
+WHOLE = Reply(text="said", thinking="thought", stop_reason="end_turn", model="m")
 
 
 @pytest.fixture(params=sorted(TABLE))
@@ -70,6 +157,80 @@ def test_a_written_stream_reads_back_wherever_its_bytes_are_split(
     assert reader.reply() == reply
 
 
+@given(data=st.data(), reply=REPLIES, cuts=st.lists(st.integers(0, 10_000), max_size=20))
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_a_stream_gives_the_reply_and_the_cost_that_the_same_reply_gives_without_one(
+    name: str, data: st.DataObject, reply: Reply, cuts: list[int]
+) -> None:
+    spoken = dialect(name)
+    reply = reply.model_copy(update={"blocks": tuple(data.draw(BLOCKS[name])), "thinking": None})
+    plain = spoken.read_reply(json.loads(json.dumps(spoken.write_reply(reply))))
+    wire = b"".join(spoken.write_stream(reply))
+    reader = spoken.StreamReader()
+    places = sorted({0, len(wire), *(cut % (len(wire) + 1) for cut in cuts)})
+    for start, end in itertools.pairwise(places):
+        reader.feed(wire[start:end])
+    assert reader.ended
+    assert reader.reply() == plain
+    assert plain.usage == reply.usage
+    cost = cost_usd(plain.model, plain.usage, OWN)
+    assert cost is not None
+    assert cost == cost_usd(reply.model, reader.reply().usage, OWN)
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_half_a_surrogate_pair_never_reaches_the_store(name: str) -> None:
+    spoken = dialect(name)
+    wire = b"".join(spoken.write_stream(Reply(text="A" * 24 + "B", stop_reason="end_turn")))
+    reader = spoken.StreamReader()
+    reader.feed(wire.replace(b"A" * 24, rb"\ud83d", 1).replace(b'"B"', rb'"\ude00!"', 1))
+    if name != "openai_responses":  # whose last event says it once more
+        assert reader.reply().text == "😀!"
+    alone = spoken.write_request(model="m", system="\ud83d", user="a\ud83db")
+    call = spoken.read_request(alone)
+    assert (call.system, call.user) == ("\ufffd", "a\ufffdb")
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_an_event_that_is_nested_without_end_is_an_error_and_not_an_exception(name: str) -> None:
+    reader = dialect(name).StreamReader()
+    reader.feed(b"data: " + b"[" * 200_000 + b"\n\n")
+    assert reader.reply().status == "error"
+
+
+def spoilt(value: Any, by: object) -> Iterator[Any]:
+    """`value` with `by` in the place of each of its parts in turn."""
+    yield by
+    parts = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, part in parts if isinstance(value, dict | list) else ():
+        for worse in spoilt(part, by) if isinstance(part, dict | list) else [by]:
+            copied = value.copy()
+            copied[key] = worse
+            yield copied
+
+
+ODD = JSON | st.sampled_from([float("inf"), float("nan"), -1, 10**400, 1e300, "\ud800"])
+
+
+@given(odd=ODD)
+@settings(max_examples=30)
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_no_json_in_any_place_is_an_exception(name: str, odd: object) -> None:
+    spoken = dialect(name)
+    for event in EventReader().feed(b"".join(spoken.write_stream(WHOLE))):
+        for worse in spoilt(json.loads(event.data), odd) if event.data != "[DONE]" else ():
+            reader = spoken.StreamReader()
+            reader.feed(write_event(json.dumps(worse), event.name))
+            canonical_json(reader.reply().model_dump()).encode()
+    for worse in spoilt(spoken.write_reply(WHOLE), odd):
+        with contextlib.suppress(DataError):
+            canonical_json(spoken.read_reply(worse).model_dump()).encode()
+    for worse in spoilt(spoken.write_request(model="m", system="s", user="u"), odd):
+        with contextlib.suppress(DataError):
+            call = spoken.read_request(worse)
+            f"{call.model} {call.system} {call.user}".encode()
+
+
 def test_a_written_request_reads_back(name: str) -> None:
     spoken = dialect(name)
     body = spoken.write_request(model="m", system="Be brief.", user="2 + 2?", max_tokens=9)
@@ -83,7 +244,7 @@ def test_a_written_request_reads_back(name: str) -> None:
 
 @pytest.mark.parametrize("body", [None, [], "text", {}, {"model": 3}, {"messages": "no"}])
 def test_a_body_that_is_no_request_is_refused_in_a_sentence(name: str, body: object) -> None:
-    with pytest.raises(DataError, match="wanted `model` and `(messages|input)`"):
+    with pytest.raises(DataError, match=r"wanted `model` and `(messages|input)`"):
         dialect(name).read_request(body)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+MOST = 2**53
+"""Above this a count is no longer exact as a float, and somebody is lying."""
 TEXT_BLOCKS = ("text", "input_text", "output_text")
 
 
@@ -37,9 +40,11 @@ def _writable(value: str) -> str:
 
 
 def writable(value: Any) -> Any:
-    """A JSON value whose strings can be written as UTF-8."""
+    """`value` so that it can be written as JSON in UTF-8: Python reads more than JSON has."""
     if isinstance(value, str):
         return text(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
     if isinstance(value, list):
         return [writable(one) for one in value]
     if isinstance(value, dict):
@@ -48,8 +53,8 @@ def writable(value: Any) -> Any:
 
 
 def count(value: Any) -> int:
-    """`value` where it is a count of things, else 0."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    """`value` where it is a count of things that may be true, else 0."""
+    return value if type(value) is int and 0 < value <= MOST else 0
 
 
 def joined_text(content: Any, separator: str = "\n") -> str:

@@ -9,6 +9,7 @@ from limbeck.errors import DataError
 from limbeck.models.call import Call, Reply
 from limbeck.models.dialects.events import EventReader, read_json, write_event
 from limbeck.models.dialects.fields import (
+    MOST,
     around_question,
     count,
     has_media,
@@ -146,7 +147,7 @@ def _reply(response: dict[str, Any], error: str | None = None) -> Reply:
         usage=_read_usage(mapping(response.get("usage")), text(response.get("service_tier"))),
         model=text(response.get("model")) or "",
         request_id=text(response.get("id")),
-        created=count(int(created) if isinstance(created, float) else created),
+        created=int(created) if isinstance(created, int | float) and 0 < created < MOST else 0,
         error=error or _failure(response),
     )
 
