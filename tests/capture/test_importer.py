@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from limbeck.capture.importer import BATCH, import_rows
+from limbeck.capture.importer import BATCH, import_file, import_rows
 from limbeck.capture.reply import reread
-from limbeck.errors import ConfigError, ImportFileError
+from limbeck.errors import ConfigError, ImportFileError, UsageError
 from limbeck.store.store import Store
-from limbeck.types import AnswerForm, ImportMap, Task
+from limbeck.types import AnswerForm, ImportMap, RedactForm, Task
 from limbeck.workspace import read_task
 
 Write = Callable[..., Path]
@@ -201,3 +201,108 @@ def test_real_files_come_in_whole_and_once(
     assert import_rows(store, task, path, split="test").added == 0
     assert {trace.provenance.generator for trace in store.traces(name)} == {"palm-540b"}
     assert store.verify() == []
+
+
+TURNS = [{"role": "user", "content": "Is it?"}, {"role": "assistant", "content": "Answer: yes"}]
+
+
+def observation(n: int, **more: Any) -> dict[str, Any]:
+    return {
+        "id": f"obs-{n}",
+        "traceId": "tr",
+        "type": "GENERATION",
+        "input": [{"role": "user", "content": f"Is it {n}?"}],
+        "output": "Answer: yes",
+        "usageDetails": {},
+        **more,
+    }
+
+
+def test_exports_that_overlap_give_every_call_once(store: Store, write: Write) -> None:
+    january = write([observation(n) for n in range(6)], "january.jsonl")
+    later = write([observation(n) for n in range(4, 9)], "later.jsonl")
+    assert counts(import_file(store, TASK, january)) == (6, 6, 0, 0)
+    assert counts(import_file(store, TASK, later)) == (5, 3, 2, 0)
+
+
+def test_a_call_is_there_once_however_it_came(store: Store, write: Write) -> None:
+    path = write([observation(1), observation(1)])
+    assert import_file(store, None, path).added == 1
+    # Its task may have changed since, and its price too: it is the same call.
+    result = import_file(store, TASK, path)
+    assert counts(result) == (2, 0, 2, 0)
+    assert store.counts().traces == 1
+
+
+def test_an_outcome_that_comes_later_goes_to_the_call_that_is_there(
+    store: Store, write: Write
+) -> None:
+    import_file(store, TASK, write([observation(1)]))
+    [trace] = store.traces("t")
+    scored = observation(1, scores=[{"name": "correct", "value": 0, "source": "ANNOTATION"}])
+    result = import_file(store, None, write([scored]))
+    assert (result.added, result.outcomes) == (0, 1)
+    assert store.truths("t")[trace.id].correct is False
+
+
+def test_a_dry_run_writes_nothing_and_shows_the_first_traces(store: Store, write: Write) -> None:
+    path = write([observation(n) for n in range(5)])
+    result = import_file(None, TASK, path)
+    assert (result.format, result.read, result.added) == ("langfuse", 5, 5)
+    assert [one.trace.input for one in result.shown] == ["Is it 0?", "Is it 1?", "Is it 2?"]
+    assert {one.trace.answer for one in result.shown} == {"yes"}
+    assert store.counts().traces == 0
+
+
+def test_replies_without_an_answer_are_counted(store: Store, write: Write) -> None:
+    path = write([observation(1), observation(2, output="I cannot say.")])
+    assert import_file(store, TASK, path).unanswered == 1
+
+
+def test_a_limit_is_in_calls_also_where_a_line_holds_many(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "page.json"
+    path.write_text(json.dumps({"data": [observation(n) for n in range(9)], "meta": {}}))
+    assert counts(import_file(store, TASK, path, limit=4)) == (4, 4, 0, 0)
+
+
+def test_a_bad_row_of_an_export_is_named_by_its_line(store: Store, write: Write) -> None:
+    path = write([{"messages": TURNS}, {"messages": TURNS, "id": 2}, {"text": "x"}])
+    with pytest.raises(ImportFileError, match="wanted one of messages") as caught:
+        import_file(store, TASK, path)
+    assert caught.value.line == 3
+
+
+def test_rows_of_no_task_ask_for_one(store: Store, write: Write) -> None:
+    with pytest.raises(UsageError, match="wanted a --task whose"):
+        import_file(store, None, write([row(1)]))
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "parquet"])
+def test_rows_may_stand_in_any_kind_of_file(store: Store, tmp_path: Path, kind: str) -> None:
+    import polars as pl
+
+    rows = [row(n) for n in range(3)]
+    path = tmp_path / f"rows.{kind}"
+    if kind == "json":
+        path.write_text(json.dumps(rows, indent=1))
+    elif kind == "csv":
+        pl.DataFrame(rows).write_csv(path)
+    else:
+        pl.DataFrame(rows).write_parquet(path)
+    assert counts(import_rows(store, TASK, path)) == (3, 3, 0, 3)
+    assert {trace.answer for trace in store.traces("t")} <= {None, "yes"}
+    assert import_rows(store, TASK, path).added == 0
+
+
+def test_what_the_task_redacts_is_not_stored(store: Store, write: Write) -> None:
+    task = TASK.model_copy(update={"redact": RedactForm(kinds=("email",))})
+    path = write([row(1, q="I am jo@example.org")])
+    assert counts(import_rows(store, task, path)) == (1, 1, 0, 1)
+    [trace] = store.traces("t")
+    assert "jo@example.org" not in trace.content
+    assert store.truths("t")[trace.id].value == "no"
+
+
+def test_a_split_is_kept_with_every_exported_call(store: Store, write: Write) -> None:
+    import_file(store, TASK, write([observation(1)]), split="test")
+    assert [trace.split for trace in store.traces("t")] == ["test"]

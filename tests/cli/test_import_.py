@@ -58,10 +58,14 @@ def test_an_import_says_what_came_in(
     ]
     assert main(["import", str(file), "--task", "t", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
+        "format": "rows",
+        "why": "[rows] of the task file fits the first rows",
         "read": 5,
         "added": 0,
         "already": 5,
         "outcomes": 0,
+        "unused_scores": 0,
+        "unanswered": 0,
         "skipped": {},
     }
     assert stored(workspace) == 5
@@ -159,3 +163,102 @@ def test_a_full_disk_leaves_the_store_intact_and_a_second_run_completes(
     assert run.returncode == 0, run
     assert f"already there  {kept:>9,}" in run.stdout
     assert stored(workspace) == 4000
+
+
+def conversation(n: int, reply: str = "It is.\nAnswer: yes") -> bytes:
+    turns = [{"role": "user", "content": f"Is it {n}?"}, {"role": "assistant", "content": reply}]
+    return json.dumps({"messages": turns, "id": n}).encode()
+
+
+def test_a_format_is_recognised_and_said(
+    workspace: Workspace, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_bytes(b"\n".join([conversation(1), conversation(2, "I cannot say.")]))
+    assert main(["import", str(file), "--task", "t"]) == 0
+    said = capsys.readouterr().out.split("\n")
+    assert said[0] == "format         messages: the key 'messages' holds a list of turns"
+    assert "no answer              1  was found; see [reply] of the task" in said
+    assert said[-2] == "next: limbeck curate --task t"
+
+
+def test_calls_of_no_task_go_on_to_be_discovered(
+    workspace: Workspace, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_bytes(conversation(1))
+    assert main(["import", str(file)]) == 0
+    assert capsys.readouterr().out.endswith("next: limbeck discover\n")
+    with Store(workspace.store_url) as store:
+        assert [trace.task for trace in store.traces(None)] == [None]
+
+
+def test_a_dry_run_shows_three_traces_and_makes_no_store(
+    workspace: Workspace, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_bytes(b"\n".join(conversation(n) for n in range(5)))
+    assert main(["import", str(file), "--task", "t", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert [line for line in said.split("\n") if line.startswith("input")] == [
+        f"input      Is it {n}?" for n in range(3)
+    ]
+    assert "rationale  It is.\nanswer     yes\n" in said
+    assert "nothing was written (--dry-run)" in said
+    assert not workspace.store_path.exists()
+    assert main(["import", str(file), "--task", "t", "--dry-run", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["shown"]) == 3
+
+
+def test_the_requests_of_a_batch_are_joined(
+    workspace: Workspace, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = {
+        "type": "message",
+        "id": "msg_1",
+        "model": "claude-sonnet-4-5",
+        "content": [{"type": "text", "text": "Answer: no"}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 3, "output_tokens": 2},
+    }
+    result = {"custom_id": "a", "result": {"type": "succeeded", "message": message}}
+    file.write_text(json.dumps(result))
+    assert main(["import", str(file), "--task", "t"]) == 2
+    assert "give the file that was sent with --requests FILE" in capsys.readouterr().err
+    params = {"model": "m", "messages": [{"role": "user", "content": "Is it?"}]}
+    sent = file.with_name("sent.jsonl")
+    sent.write_text(json.dumps({"custom_id": "a", "params": params}))
+    assert main(["import", str(file), "--task", "t", "--requests", str(sent)]) == 0
+    with Store(workspace.store_url) as store:
+        [trace] = store.traces("t")
+    assert (trace.input, trace.raw, trace.usage.tier) == ("Is it?", "Answer: no", "batch")
+
+
+def test_what_the_gateway_redacts_an_import_redacts_too(workspace: Workspace, file: Path) -> None:
+    (workspace.root / "limbeck.toml").write_text('[gateway.redact]\nkinds = ["email"]\n')
+    file.write_bytes(conversation(1, "Write to jo@example.org"))
+    assert main(["import", str(file)]) == 0
+    with Store(workspace.store_url) as store:
+        [trace] = store.traces(None)
+    assert "jo@example.org" not in trace.content
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "wanted"),
+    [
+        (
+            ["--format", "langfus"],
+            2,
+            "--format is 'langfus' (did you mean 'langfuse'?); wanted one",
+        ),
+        (["--format", "litellm"], 1, "the first rows do not look like 'litellm'; their keys are"),
+        (["--map", "input=q"], 2, "--map needs --task"),
+        (["--task", "t", "--format", "otlp", "--map", "input=q"], 2, "--map is for rows"),
+        (["--format", "rows"], 2, "wanted a --task whose [rows] say"),
+    ],
+)
+def test_a_wrong_format_is_one_sentence(
+    file: Path, options: list[str], code: int, wanted: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_bytes(conversation(1))
+    assert main(["import", str(file), *options]) == code
+    said = capsys.readouterr().err
+    assert wanted in said
+    assert said.count("\n") == 1

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,10 @@ class BadLineError(Exception):
         before = f"{kept:,} rows before it were" if kept else "nothing was"
         again = "; the same command again adds nothing twice" if kept else ""
         return ImportFileError(path, f"{self}; {before} written to the store{again}", self.line)
+
+
+class LongLineError(BadLineError):
+    """A line that is longer than LONGEST_LINE."""
 
 
 @contextlib.contextmanager
@@ -74,16 +79,12 @@ def read_rows(path: Path) -> Iterator[Row]:
         raise BadLineError("the file is empty; wanted one JSON object a line")
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str, int]]:
+def read_lines(path: Path) -> Generator[tuple[int, str, int]]:
     """Each line with its number (from 1) and the bytes of the file that have been read so far.
 
     Raises BadLineError for what cannot be read.
     """
-    try:
-        raw = path.open("rb")
-    except OSError as error:
-        raise BadLineError(f"cannot be opened: {error.strerror}; check the path") from None
-    with raw:
+    with _opened(path) as raw:
         stream = _decompressed(raw)
         line = 0
         while data := _read_line(stream, line):
@@ -97,6 +98,48 @@ def read_lines(path: Path) -> Iterator[tuple[int, str, int]]:
                     line,
                 ) from None
             yield line, text, raw.tell()
+
+
+class TextStream:
+    """The text of a file in pieces; `position` is as in Row."""
+
+    def __init__(self, raw: io.BufferedReader) -> None:
+        self._raw = raw
+        self._stream = _decompressed(raw)
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
+
+    @property
+    def position(self) -> int:
+        return self._raw.tell()
+
+    def read(self, size: int) -> str:
+        """About `size` characters more; empty at the end. Raises BadLineError."""
+        while True:
+            with _reading("in the middle of the JSON"):
+                data = self._stream.read(size)
+            try:
+                text = self._decoder.decode(data, final=not data)
+            except UnicodeDecodeError as error:
+                wrong = error.object[error.start]
+                raise BadLineError(
+                    f"the file holds a byte ({wrong:#04x}) that is not UTF-8; save it as UTF-8"
+                ) from None
+            if text or not data:
+                return text
+
+
+@contextlib.contextmanager
+def open_text(path: Path) -> Iterator[TextStream]:
+    """The file, plain or gzip, as one stream of text. Raises BadLineError."""
+    with _opened(path) as raw:
+        yield TextStream(raw)
+
+
+def _opened(path: Path) -> io.BufferedReader:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise BadLineError(f"cannot be opened: {error.strerror}; check the path") from None
 
 
 def _decompressed(raw: io.BufferedReader) -> io.BufferedIOBase:
@@ -113,21 +156,27 @@ def _decompressed(raw: io.BufferedReader) -> io.BufferedIOBase:
     return raw
 
 
-def _read_line(stream: io.BufferedIOBase, read: int) -> bytes:
+@contextlib.contextmanager
+def _reading(place: str) -> Iterator[None]:
     try:
-        data = stream.readline(LONGEST_LINE + 1)
+        yield
     except EOFError:
         raise BadLineError(
-            f"the gzip stream breaks off after line {read:,}; the file is incomplete; get it anew"
+            f"the gzip stream breaks off {place}; the file is incomplete; get it anew"
         ) from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise BadLineError(
-            f"the gzip stream is damaged after line {read:,} ({error}); fetch the file again"
+            f"the gzip stream is damaged {place} ({error}); fetch the file again"
         ) from None
     except OSError as error:
-        raise BadLineError(f"cannot be read after line {read:,}: {error.strerror}") from None
+        raise BadLineError(f"cannot be read {place}: {error.strerror}") from None
+
+
+def _read_line(stream: io.BufferedIOBase, read: int) -> bytes:
+    with _reading(f"after line {read:,}"):
+        data = stream.readline(LONGEST_LINE + 1)
     if len(data) > LONGEST_LINE:
-        raise BadLineError(
+        raise LongLineError(
             f"the line is longer than {LONGEST_LINE:,} bytes; wanted one JSON object a line",
             read + 1,
         )

@@ -1,8 +1,9 @@
-"""`limbeck import`: rows of a file become traces of a task."""
+"""`limbeck import`: what other tools logged becomes traces."""
 
 from __future__ import annotations
 
 import difflib
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,11 +12,16 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from limbeck.capture.importer import ImportResult, import_rows
+from limbeck.capture.formats.table import AUTO, NAMES, ROWS
+from limbeck.capture.importer import ImportResult, Preview, import_file
+from limbeck.capture.redact import Redactor, redactor_for
 from limbeck.errors import UsageError
 from limbeck.store.store import Store
-from limbeck.types import ImportMap, Task
-from limbeck.workspace import Workspace
+from limbeck.types import ImportMap, RedactForm, Task
+from limbeck.workspace import FILE, Workspace, read_values
+
+WIDTH = 240
+"""Characters of a text that a dry run shows."""
 
 
 class Split(StrEnum):
@@ -27,8 +33,14 @@ class Split(StrEnum):
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="JSON Lines, plain or gzip.")],
-    task: Annotated[str, typer.Option("--task", help="Whose traces the rows are.")],
+    file: Annotated[Path, typer.Argument(help="JSON Lines, JSON, CSV (plain or gzip) or Parquet.")],
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="Whose traces the calls are; without it they are of no task."),
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", metavar="NAME", help=f"One of {', '.join(NAMES)}.")
+    ] = AUTO,
     mapping: Annotated[
         list[str] | None,
         typer.Option(
@@ -38,31 +50,51 @@ def command(
             "wins over [rows] of the task file.",
         ),
     ] = None,
+    requests: Annotated[
+        Path | None,
+        typer.Option("--requests", help="The file that was sent, for the results of a batch."),
+    ] = None,
     split: Annotated[
         Split | None, typer.Option("--split", help="Keep all rows to this split.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Stop after so many rows.")
+        int | None, typer.Option("--limit", min=1, help="Stop after so many calls.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the first traces and the counts; write nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Bring logs in. A second import of the same file adds nothing twice."""
+    if form not in NAMES:
+        raise UsageError(f"--format is {form!r}{_close(form)}; wanted one of {', '.join(NAMES)}")
+    if mapping and form not in (AUTO, ROWS):
+        raise UsageError(f"--map is for rows; wanted --format rows with it, and got {form!r}")
     workspace = Workspace.find()
-    of_task = workspace.task(task)
-    rows = read_mapping(of_task, mapping or [])
+    of_task = None if task is None else workspace.task(task)
+    if mapping and of_task is None:
+        raise UsageError("--map needs --task: the rows become traces of a task")
+    rows = read_mapping(of_task, mapping) if mapping and of_task else None
     size = file.stat().st_size if file.is_file() else None
-    with Store(workspace.store_url) as store, bytes_bar(file.name, size) as progress:
+    opened = nullcontext(None) if dry_run else Store(workspace.store_url)
+    with opened as store, bytes_bar(file.name, size) as progress:
         [bar] = progress.task_ids
-        result = import_rows(
+        result = import_file(
             store,
             of_task,
             file,
+            form=form,
             rows=rows,
+            requests=requests,
             split=None if split is None else split.value,
             limit=limit,
+            redactor=_redactor(workspace, of_task),
             progress=lambda read, _: progress.update(bar, completed=read),
         )
-    print(result.model_dump_json(indent=2) if as_json else _summary(result, of_task))
+    if as_json:
+        print(result.model_dump_json(indent=2, exclude=None if dry_run else {"shown"}))
+    else:
+        print(_summary(result, task, dry_run))
 
 
 def read_mapping(task: Task, mapping: list[str]) -> ImportMap:
@@ -104,13 +136,62 @@ def bytes_bar(name: str, size: int | None) -> Progress:
     return bar
 
 
-def _summary(result: ImportResult, task: Task) -> str:
-    lines = [
+def _close(name: str) -> str:
+    close = difflib.get_close_matches(name, NAMES, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _redactor(workspace: Workspace, task: Task | None) -> Redactor | None:
+    """What the gateway takes out before it stores a call, an import takes out too."""
+    everywhere = read_values(
+        RedactForm, workspace.settings.gateway.get("redact", {}), workspace.root / FILE, "redact"
+    )
+    return redactor_for(everywhere, task.redact if task else RedactForm())
+
+
+def _summary(result: ImportResult, task: str | None, dry_run: bool) -> str:
+    lines = []
+    if result.why and result.format != ROWS:
+        lines.append(f"format         {result.format}: {result.why}")
+    for preview in result.shown:
+        lines += ["", *_shown(preview), ""]
+    lines += [
         f"rows read      {result.read:>9,}",
         f"new traces     {result.added:>9,}",
         f"already there  {result.already:>9,}",
         f"new outcomes   {result.outcomes:>9,}",
     ]
+    if result.unused_scores:
+        lines.append(f"other scores   {result.unused_scores:>9,}  say nothing of the answer")
     lines += [f"skipped        {n:>9,}  {reason}" for reason, n in result.skipped.items()]
-    lines.append(f"next: limbeck curate --task {task.name}")
+    if result.unanswered:
+        lines.append(f"no answer      {result.unanswered:>9,}  was found; see [reply] of the task")
+    if dry_run:
+        lines.append("nothing was written (--dry-run)")
+    elif task is None:
+        lines.append("next: limbeck discover")
+    else:
+        lines.append(f"next: limbeck curate --task {task}")
     return "\n".join(lines)
+
+
+def _shown(preview: Preview) -> list[str]:
+    trace = preview.trace
+    rationale = trace.rationale
+    thought = rationale.text if rationale else trace.thinking
+    parts = [
+        ("input", trace.input),
+        ("rationale", thought),
+        ("reply" if trace.answer is None else "answer", trace.answer or trace.raw),
+        ("model", trace.provenance.generator),
+    ]
+    parts += [
+        ("outcome", f"{one.value if one.value is not None else one.correct} ({one.source})")
+        for one in preview.outcomes
+    ]
+    return [f"{name:<10} {_short(text)}" for name, text in parts if text]
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= WIDTH else f"{line[: WIDTH - 3]}..."

@@ -1,0 +1,1 @@
+"""What other tools export, one file a format."""
