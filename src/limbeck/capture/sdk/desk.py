@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from limbeck.capture.redact import Redactor
+from limbeck.capture.redact import Redactor, redactor_for
 from limbeck.capture.sdk.journal import Journal, Place, open_journal
 from limbeck.errors import ConfigError
 from limbeck.types import RedactForm, Task
-from limbeck.workspace import Workspace
+from limbeck.workspace import FILE, Workspace, read_values
+
+SPOOL = ".limbeck/spool"
+"""The folder in which a gateway of the workspace, too, keeps what its store does not take."""
 
 
 class Desk:
@@ -21,7 +24,7 @@ class Desk:
         self.journal = journal
         self.workspace = workspace
         self._tasks: dict[str, Task] = {}
-        self._redactors: dict[str, Redactor] = {}
+        self._redactors: dict[str | None, Redactor | None] = {}
 
     def task(self, name: str) -> Task:
         """Raises ConfigError where the workspace has no such task."""
@@ -35,16 +38,27 @@ class Desk:
         return self._tasks[name]
 
     def redactor(self, task: Task | None) -> Redactor | None:
-        """What takes out of a call what its task does not want stored; None where nothing is."""
-        if task is None or task.redact == RedactForm():
-            return None
-        if task.name not in self._redactors:
-            self._redactors[task.name] = Redactor(task.redact)
-        return self._redactors[task.name]
+        """What takes out of a call what nobody wants stored; None where nothing is."""
+        name = task.name if task is not None else None
+        if name not in self._redactors:
+            forms = (self._everywhere(), *([task.redact] if task is not None else []))
+            self._redactors[name] = redactor_for(*forms)
+        return self._redactors[name]
+
+    def _everywhere(self) -> RedactForm:
+        """What the workspace wants taken out of every call, whatever its task."""
+        if self.workspace is None:
+            return RedactForm()
+        said = self.workspace.settings.gateway.get("redact", {})
+        return read_values(RedactForm, said, self.workspace.root / FILE, "gateway.redact")
 
 
-def open_desk(workspace: Workspace | str | Path | None, store: Place | None) -> Desk:
+def open_desk(
+    workspace: Workspace | str | Path | None, store: Place | None, *, spools: bool = False
+) -> Desk:
     """The desk of a workspace (default: the one around the current folder), or of the store given.
+
+    With `spools`, what the store does not take waits in the workspace's spool.
 
     Raises ConfigError where there is neither, and StoreError where the store cannot be opened.
     """
@@ -52,7 +66,8 @@ def open_desk(workspace: Workspace | str | Path | None, store: Place | None) -> 
     if store is None:
         assert found is not None
         store = found.store_url
-    return Desk(open_journal(store), found)
+    folder = found.root / found.settings.gateway.get("spool", SPOOL) if found and spools else None
+    return Desk(open_journal(store, folder), found)
 
 
 def find_workspace(

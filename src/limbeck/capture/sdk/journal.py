@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Literal
 
 from limbeck.errors import StoreError
+from limbeck.store.spool import Spool
 from limbeck.store.store import Store
-from limbeck.store.writer import NO_BLOBS, TraceSink, Writer
+from limbeck.store.writer import NO_BLOBS, Entry, TraceSink, Writer
 from limbeck.types import Trace
+
+LOG = logging.getLogger("limbeck.capture")
 
 Place = str | Path | TraceSink
 """A file path, a database URL, or a store that is open already."""
 
 
+Kept = Literal["store", "spool"]
+"""Where a trace lies."""
+
+
 class Journal:
     """One store, and the thread that writes to it. Safe to share between threads.
 
-    Opens the store at once. Raises StoreError where that fails.
+    What the store does not take waits in a file of the folder `spool`, if one is given. Opens the store
+    at once. Raises StoreError where that fails.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, spool: Path | None = None) -> None:
         self._place = place
+        self._spool = Spool(spool) if spool is not None else None
+        self._spooling = threading.Lock()
         self._lock = threading.RLock()
         self._writer: Writer | None = None
         self._store: TraceSink | None = None
@@ -32,15 +45,18 @@ class Journal:
         self._abandoned: list[object] = []
         self._opened()
 
-    def submit(self, trace: Trace, blobs: Mapping[str, bytes] = NO_BLOBS) -> Future[None]:
+    def submit(self, trace: Trace, blobs: Mapping[str, bytes] = NO_BLOBS) -> Future[Kept]:
         """A future that is done when `trace` is on disk, or holds what the store raised."""
+        future: Future[Kept] = Future()
+        entry = Entry(trace, blobs, future)
         try:
-            return self._writing().submit(trace, blobs)
+            self._writing().put(entry)
         except RuntimeError:
             # The process is ending: no thread is started or waited for any more.
-            return self._write_here(trace, blobs)
+            self._write_here(entry)
         except StoreError as error:
-            return _done(error)
+            self._finish([entry], error)
+        return future
 
     def close(self) -> None:
         """Write what is waiting. What comes later is written by the thread that brings it."""
@@ -62,55 +78,64 @@ class Journal:
             if self._closed:
                 raise RuntimeError("the journal is closed")
             if self._writer is None:
-                self._writer = Writer(self._opened())
+                self._writer = Writer(self._opened(), self._finish)
                 _watch_for_the_end()
             return self._writer
 
-    def _write_here(self, trace: Trace, blobs: Mapping[str, bytes]) -> Future[None]:
+    def _write_here(self, entry: Entry) -> None:
         try:
-            self._opened().record([trace], (), blobs)
+            self._opened().record([entry.trace], (), entry.blobs)
         except Exception as error:  # noqa: BLE001 - the waiter is told what the store raised
-            return _done(error)
-        return _done(None)
+            self._finish([entry], error)
+        else:
+            self._finish([entry], None)
+
+    def _finish(self, entries: Sequence[Entry], error: Exception | None) -> None:
+        """Tell those who wait; what the store did not take goes to the spool first."""
+        kept: Kept = "store"
+        if error is not None and self._spool is not None:
+            # A disk that takes neither is told by the store's own error.
+            with contextlib.suppress(StoreError), self._spooling:
+                self._spool.add(entries)
+                LOG.warning("%d calls wait in %s: %s", len(entries), self._spool.folder, error)
+                kept, error = "spool", None
+        for entry in entries:
+            if error is None:
+                entry.waiter.set_result(kept)
+            else:
+                entry.waiter.set_exception(error)
 
     def _forked(self) -> None:
         """Start anew in a child process: threads and database connections do not survive a fork."""
         self._lock = threading.RLock()
+        self._spooling = threading.Lock()
         # Closing what the parent still uses would take its locks away, so it is left as it is.
-        self._abandoned += [self._writer, self._store]
+        self._abandoned += [self._writer, self._store, self._spool]
+        self._spool = Spool(self._spool.folder) if self._spool is not None else None
         if isinstance(self._place, Store):
             self._place = self._place.place
         self._writer = self._store = None
         self._closed = False
 
 
-def _done(error: Exception | None) -> Future[None]:
-    future: Future[None] = Future()
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)
-    return future
-
-
 _lock = threading.RLock()
-_journals: dict[str, Journal] = {}
+_journals: dict[tuple[str, Path | None], Journal] = {}
 _given: list[tuple[TraceSink, Journal]] = []
 _watching = False
 
 
-def open_journal(place: Place) -> Journal:
+def open_journal(place: Place, spool: Path | None = None) -> Journal:
     """The journal of the store at `place`; the same one each time. Raises StoreError."""
     with _lock:
         if not isinstance(place, str | Path):
             found = next((journal for given, journal in _given if given is place), None)
             if found is None:
-                found = Journal(place)
+                found = Journal(place, spool)
                 _given.append((place, found))
             return found
-        name = str(place)
+        name = str(place), spool
         if name not in _journals:
-            _journals[name] = Journal(place)
+            _journals[name] = Journal(place, spool)
         return _journals[name]
 
 

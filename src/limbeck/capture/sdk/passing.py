@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from functools import cache
 from typing import Any
 
+from limbeck.capture.sdk.journal import Kept
 from limbeck.capture.sdk.session import Session
 from limbeck.capture.sdk.watch import Watch
 
@@ -97,14 +98,14 @@ class AsyncPassing(_Passing):
             await self._stream.aclose()
 
 
-def settled(session: Session, written: Future[None] | None, *, quiet: bool = False) -> None:
+def settled(session: Session, written: Future[Kept] | None, *, quiet: bool = False) -> None:
     """Wait until a trace is on disk, or the store has said why it is not."""
     if written is not None:
         session.settle(written, quiet=quiet)
 
 
 async def settled_async(
-    session: Session, written: Future[None] | None, *, quiet: bool = False
+    session: Session, written: Future[Kept] | None, *, quiet: bool = False
 ) -> None:
     """`settled`, without holding up the event loop (that of asyncio, or trio's)."""
     if written is None:
@@ -113,7 +114,7 @@ async def settled_async(
     session.settle(written, quiet=quiet)
 
 
-async def _done(written: Future[None]) -> None:
+async def _done(written: Future[Kept]) -> None:
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -124,7 +125,7 @@ async def _done(written: Future[None]) -> None:
     # Not `wrap_future`: a caller that is cancelled must not cancel the writing.
     done = asyncio.Event()
 
-    def tell(_: Future[None]) -> None:
+    def tell(_: Future[Kept]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
             loop.call_soon_threadsafe(done.set)
 

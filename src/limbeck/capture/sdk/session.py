@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 
 from limbeck.capture.recording import Exchange
 from limbeck.capture.sdk.desk import Desk
+from limbeck.capture.sdk.journal import LOG, Kept
 from limbeck.capture.sdk.paths import Place, body_of, place_of
 from limbeck.capture.sdk.scope import KEY_HEADER, SUBJECT_HEADER, TASK_HEADER, current_scope
 from limbeck.capture.sdk.watch import End, Watch
@@ -37,7 +37,6 @@ NOT_SENT = frozenset(
     }
 )
 """Errors of the HTTP library, by name, after which no call has reached the teacher."""
-LOG = logging.getLogger("limbeck.capture")
 
 Value = TypeVar("Value")
 
@@ -77,6 +76,7 @@ class Session:
         self._lock = threading.RLock()
         self._providers: dict[tuple[str, str], str | None] = {}
         self.recorded = 0
+        self.spooled = 0
         self.unrecorded = 0
         self.unread = 0
         self.last_error: str | None = None
@@ -107,14 +107,14 @@ class Session:
             lambda: self._watched(desk, place, url, content(), task, told), Outgoing()
         )
 
-    def keep(self, watch: Watch, end: End) -> Future[None] | None:
+    def keep(self, watch: Watch, end: End) -> Future[Kept] | None:
         """Write the trace of a call whose reply is at its end; None where there is none to write."""
         recording = self._guarded(lambda: watch.recording(end), None)
         if recording is None or self._desk is None:
             return None
         return self._desk.journal.submit(recording.trace, recording.blobs)
 
-    def lost(self, watch: Watch, error: BaseException) -> Future[None] | None:
+    def lost(self, watch: Watch, error: BaseException) -> Future[Kept] | None:
         """`keep` for a call that ended with `error`, raised by the HTTP library or by its caller."""
         if not isinstance(error, Exception):
             self.leave(watch)
@@ -131,13 +131,14 @@ class Session:
         if written is not None:
             written.add_done_callback(lambda done: self.settle(done, quiet=True))
 
-    def settle(self, written: Future[None], *, quiet: bool = False) -> None:
+    def settle(self, written: Future[Kept], *, quiet: bool = False) -> None:
         """Count how the writing went. Raises StoreError where it failed and that was asked for,
         unless there is an error on its way already (`quiet`)."""
         error = written.exception()
         with self._lock:
             if error is None:
                 self.recorded += 1
+                self.spooled += written.result() == "spool"
                 return
             self.unrecorded += 1
             self.last_error = f"{type(error).__name__}: {error}"

@@ -54,7 +54,7 @@ def wrap(
     sdk: Any = client
     if gateway is None:
         gateway = _is_gateway(str(sdk.base_url), find_workspace(workspace, needed=False))
-    desk = None if gateway else open_desk(workspace, store)
+    desk = None if gateway else open_desk(workspace, store, spools=on_failure == "warn")
     if desk is not None and isinstance(task, str):
         task = desk.task(task)
     session = Session(
