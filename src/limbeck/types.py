@@ -92,6 +92,12 @@ class ReplyForm(Noun):
     """The answer is an arithmetic expression; its value is the answer."""
     stop: tuple[str, ...] = ()
     """The stop sequences that the call should have had: nothing from the first one on is read."""
+    answer_field: str | None = None
+    """Where the answer stands in a reply that is JSON, or in the input of a tool that it calls;
+    dots and indexes walk in (`result.label`)."""
+    rationale_field: str | None = None
+    """Where the rationale stands in such a reply; None takes `field` of `[elicit]` where a rationale
+    is asked for by schema."""
 
 
 Usd = Annotated[float, Field(ge=0)]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limbeck.capture.reply import Reading, read_reply, reread
-from limbeck.types import AnswerForm, Provenance, ReplyForm, Task, Trace
+from limbeck.types import AnswerForm, ElicitForm, Provenance, ReplyForm, Task, Trace, canonical_json
 from limbeck.verify.table import judge, normalize
 from limbeck.workspace import read_task
 
@@ -173,9 +173,106 @@ def test_an_answer_without_rationale_has_none() -> None:
     assert parts(read_reply(CHOICE, "Because.\nAnswer:")) == ("Because.", None, False)
 
 
+@pytest.mark.parametrize(
+    ("text", "why", "answer"),
+    [
+        ("<rationale>\nHm.\n</rationale>\n\nneutral", "Hm.", "neutral"),
+        ("<rationale>Hm.</rationale>Answer: neutral", "Hm.", "neutral"),
+        (
+            "<rationale>Answer: entailment?</rationale>\nSo. Answer: neutral",
+            "Answer: entailment?",
+            "neutral",
+        ),
+        ("<rationale>Hm.</rationale> Likely neutral, I say.", "Hm.", "Likely neutral, I say."),
+        ("<rationale>Hm. Answer: neutral", "Hm. Answer: neutral", None),
+        ("<rationale>Hm.</rationale>", "Hm.", None),
+        ("<rationale></rationale>neutral", None, "neutral"),
+        ("Because <rationale>. Answer: neutral", "Because <rationale>.", "neutral"),
+    ],
+)
+def test_a_rationale_in_tags_stands_apart_from_the_reply(
+    text: str, why: str | None, answer: str | None
+) -> None:
+    reading = read_reply(CHOICE, text)
+    assert parts(reading)[:2] == (why, answer)
+    assert reading.rationale is None or reading.rationale.origin == "elicited"
+    assert parts(read_reply(CHOICE, "Answer: neutral", thinking="Mm."))[0] == "Mm."
+
+
+def test_a_text_after_a_rationale_in_tags_is_the_answer_without_a_marker() -> None:
+    assert parts(read_reply(TEXT, "<rationale>Hm.</rationale>He left.")) == (
+        "Hm.",
+        "He left.",
+        False,
+    )
+
+
+FIELDS = task("choice", choices=NLI, answer_field="result.label", rationale_field="why")
+
+
+@pytest.mark.parametrize(
+    ("text", "why", "answer", "origin"),
+    [
+        ('{"why":"Hm.","result":{"label":"Neutral"}}', "Hm.", "neutral", "elicited"),
+        ('```json\n{"why":"Hm.","result":{"label":"neutral"}}\n```', "Hm.", "neutral", "elicited"),
+        ('{"result":{"label":"neutral"},"why":"Hm."}', "Hm.", "neutral", "post_hoc"),
+        ('{"why":["a","b"],"result":{"label":3}}', "a\nb", "3", "elicited"),
+        ('{"result":{"label":"neutral"}}', None, "neutral", None),
+        ('{"why":"Hm.","result":[]}', "Hm.", None, "elicited"),
+        ('{"why":"Hm.","result":{"label":NaN}}', "Hm.", "NaN", "elicited"),
+        ('{"why":"cut o', "cut o", None, "elicited"),
+        ("So. Answer: neutral", "So.", "neutral", "elicited"),
+        ('{"other":1}', '{"other":1}', None, "elicited"),
+    ],
+)
+def test_rationale_and_answer_may_be_fields_of_json(
+    text: str, why: str | None, answer: str | None, origin: str | None
+) -> None:
+    reading = read_reply(FIELDS, text)
+    assert parts(reading) == (why, answer, False)
+    assert (reading.rationale.origin if reading.rationale else None) == origin
+
+
+def test_what_was_asked_for_by_schema_is_read_and_the_rest_is_the_answer() -> None:
+    asked = TEXT.model_copy(update={"elicit": ElicitForm(how="schema")})
+    reading = read_reply(asked, '{"rationale": "Hm.", "b": 1, "a": "é"}')
+    assert parts(reading) == ("Hm.", '{"b": 1, "a": "é"}', False)
+    after = read_reply(asked, '{"b": 1, "rationale": "Hm."}')
+    assert after.rationale is not None
+    assert (after.rationale.origin, after.answer) == ("post_hoc", '{"b": 1}')
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "tool_use", "name": "file", "input": {"rationale": "Hm.", "label": "neutral"}},
+        {"type": "function_call", "arguments": '{"rationale":"Hm.","label":"neutral"}'},
+        {"tool_calls": [{"function": {"arguments": '{"rationale":"Hm.","label":"neutral"}'}}]},
+    ],
+)
+def test_rationale_and_answer_may_be_in_the_input_of_a_tool(block: dict[str, Any]) -> None:
+    blocks = canonical_json([{"type": "text", "text": "I file it."}, {"arguments": "{"}, block])
+    asked = Task(
+        name="t",
+        answer=AnswerForm(kind="choice", choices=NLI),
+        reply=ReplyForm(answer_field="label"),
+        elicit=ElicitForm(how="schema"),
+    )
+    trace = Trace(
+        task="t", input="x", raw="", blocks=blocks, provenance=Provenance(source="gateway")
+    )
+    told = reread(asked, trace)
+    assert told.answer == "neutral"
+    assert told.rationale is not None
+    assert (told.rationale.text, told.rationale.origin) == ("Hm.", "elicited")
+    open_form = asked.model_copy(update={"answer": AnswerForm(kind="text"), "reply": ReplyForm()})
+    assert reread(open_form, trace).answer == '{"label":"neutral"}'
+    assert read_reply(asked, "", blocks="no json").answer is None
+
+
 @given(st.text(), st.none() | st.text())
 def test_nothing_is_invented(text: str, thinking: str | None) -> None:
-    for form in (CHOICE, NUMBER, TEXT):
+    for form in (CHOICE, NUMBER, TEXT, FIELDS):
         reading = read_reply(form, text, thinking)
         assert text.endswith(reading.rest)
         if reading.rationale is not None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 
-from limbeck.types import Noun, Rationale, Task, Trace
+from limbeck.capture.elicit.tags import divide
+from limbeck.capture.json_reply import read_json_reply
+from limbeck.types import Noun, Origin, Rationale, Task, Trace
 from limbeck.verify.arithmetic import evaluate
 from limbeck.verify.choice import LETTERED, starting_choice
 from limbeck.verify.number import plain_decimal
@@ -38,24 +40,39 @@ class Reading(Noun):
 
 
 def read_reply(
-    task: Task, text: str, thinking: str | None = None, choices: tuple[str, ...] = ()
+    task: Task,
+    text: str,
+    thinking: str | None = None,
+    choices: tuple[str, ...] = (),
+    blocks: str | None = None,
 ) -> Reading:
     """Divide `text` at the first answer marker, and the answer from what follows it.
 
     The answer ends at the first of `answer_end`; that of a choice or number also at the end of its
     sentence. `thinking` is the reply's thinking block; one inside the text (`<think>`) counts too.
-    Without a marker the whole text is the answer if there was a thinking block, if the task has no
-    markers, or if it has the form of a choice or number; else it is a rationale without answer.
+    A reply that begins with `<rationale>` has its rationale there. Without a marker the whole text is
+    the answer if there was a thinking block or such tags, if the task has no markers, or if it has
+    the form of a choice or number; else it is a rationale without answer.
+
+    Where the task names a field for the rationale or the answer, they are read from the JSON that the
+    text is, or from the input of a tool in `blocks`, the canonical JSON of the reply's content.
     """
     inside = _THINK.match(text)
     if inside:
         text = text[inside.end() :]
         thinking = thinking or inside[1]
     native = thinking if thinking and thinking.strip() else None
+    fields = read_json_reply(task, text, blocks)
+    if fields is not None:
+        why = _rationale(native, fields.rationale, "post_hoc" if fields.after else "elicited")
+        return _without_rest(why, _formed(task, fields.answer or "", choices))
+    tagged, text, ended = divide(text)
+    if not ended:
+        return _without_rest(_rationale(native, tagged), None)
     text, stopped = _before_stop(text, task.reply.stop)
     found = _first_marker(text, task.reply.answer_markers)
     if found is None:
-        rationale, answer, rest = _unmarked(task, text, native, choices)
+        rationale, answer, rest = _unmarked(task, text, native or tagged, choices)
     else:
         before, after = text[: found.start()], text[found.end() :]
         end = _answer_end(task, after, choices or task.answer.choices)
@@ -63,7 +80,7 @@ def read_reply(
         rationale, rest = before.strip(), after[end:]
     rest += stopped
     return Reading(
-        rationale=_rationale(native, rationale),
+        rationale=_rationale(native, tagged or rationale),
         answer=answer,
         rest=rest,
         ran_on=bool(rest.strip(_NOTHING)),
@@ -78,8 +95,12 @@ def reread(task: Task, trace: Trace) -> Trace:
     """
     if trace.raw is None:
         return trace
-    reading = read_reply(task, trace.raw, trace.thinking, trace.choices)
+    reading = read_reply(task, trace.raw, trace.thinking, trace.choices, trace.blocks)
     return trace.model_copy(update={"rationale": reading.rationale, "answer": reading.answer})
+
+
+def _without_rest(rationale: Rationale | None, answer: str | None) -> Reading:
+    return Reading(rationale=rationale, answer=answer, rest="", ran_on=False, marker=None)
 
 
 def _before_stop(text: str, stops: tuple[str, ...]) -> tuple[str, str]:
@@ -97,9 +118,10 @@ def _first_marker(text: str, markers: tuple[str, ...]) -> re.Match[str] | None:
 
 
 def _unmarked(
-    task: Task, text: str, native: str | None, choices: tuple[str, ...]
+    task: Task, text: str, apart: str | None, choices: tuple[str, ...]
 ) -> tuple[str, str | None, str]:
-    if native is not None or not task.reply.answer_markers:
+    """`apart` is a rationale that stood apart from the text."""
+    if apart is not None or not task.reply.answer_markers:
         return "", _formed(task, text, choices), ""
     # Any text would be an answer of a text task, so that a lost marker could never be seen.
     if task.answer.kind != "text" and (choices or task.answer.choices or not _is_choice(task)):
@@ -148,7 +170,9 @@ def _formed(task: Task, written: str, choices: tuple[str, ...]) -> str | None:
     return normalize(task, written, choices) or written
 
 
-def _rationale(native: str | None, written: str) -> Rationale | None:
+def _rationale(
+    native: str | None, written: str | None, origin: Origin = "elicited"
+) -> Rationale | None:
     if native is not None:
         return Rationale(text=native.strip(), origin="native")
-    return Rationale(text=written) if written else None
+    return Rationale(text=written, origin=origin) if written else None

@@ -81,7 +81,7 @@ def _fold(text: str) -> str:
 def _row(trace: Trace, outcome: Outcome | None, task: Task) -> dict[str, Any]:
     rationale, written, ran_on = trace.rationale, trace.answer, False
     if trace.raw is not None:
-        reading = read_reply(task, trace.raw, trace.thinking, trace.choices)
+        reading = read_reply(task, trace.raw, trace.thinking, trace.choices, trace.blocks)
         rationale, written, ran_on = reading.rationale, reading.answer, reading.ran_on
     choices = trace.choices or task.answer.choices
     answer = None if written is None else normalize(task, written, trace.choices)
