@@ -23,7 +23,7 @@ from limbeck.errors import Interrupted, LimbeckError, MissingExtraError, UsageEr
 VERBS: dict[str, tuple[str, str]] = {
     "demo": ("limbeck.cli.demo", "The whole loop, offline, on simulated tasks."),
     "init": ("limbeck.cli.init", "Make a workspace and a first task file."),
-    "import": ("limbeck.cli.import_", "Bring logs in from a JSONL file, plain or gzip."),
+    "import": ("limbeck.cli.import_", "Bring in what other tools logged."),
     "gateway": ("limbeck.cli.gateway", "The drop-in proxy that records calls by task."),
     "keys": ("limbeck.cli.keys", "Make, list and revoke the keys of a gateway's clients."),
     "outcome": ("limbeck.cli.outcome", "Attach what turned out to be true."),

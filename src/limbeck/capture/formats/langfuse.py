@@ -113,11 +113,13 @@ def _usage(row: Mapping[str, Any]) -> Usage | None:
     bare = {key: tokens(n) for key, n in details.items() if key.startswith("cache")}
     outputs = {key: tokens(n) for key, n in details.items() if key.startswith("output")}
     parts = inputs | bare
+    written = {key: n for key, n in parts.items() if any(word in key for word in _WRITTEN)}
     return usage_of(
         sum(parts.values()),
         sum(outputs.values()),
         sum(n for key, n in parts.items() if any(word in key for word in _CACHED)),
-        cache_write_5m=sum(n for key, n in parts.items() if any(w in key for w in _WRITTEN)),
+        cache_write_5m=sum(n for key, n in written.items() if "1h" not in key),
+        cache_write_1h=sum(n for key, n in written.items() if "1h" in key),
         reasoning=sum(n for key, n in outputs.items() if "reasoning" in key),
     )
 
