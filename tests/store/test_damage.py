@@ -44,6 +44,23 @@ def test_every_change_behind_the_back_is_reported(
         assert any(wanted in sentence for sentence in store.verify())
 
 
+def test_a_context_or_medium_that_is_gone_is_reported(path: Path, store: Store, make: Make) -> None:
+    image = store.put_blob(b"image")
+    context = store.put_blob(f'[{{"blob":"{image}"}}]'.encode())
+    trace = make(context=context, skeleton="sha256:the skeleton may be unknown")
+    store.add([trace])
+    assert store.verify() == []
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM blobs WHERE hash = ?", [image])
+    assert store.verify() == [
+        f"blob {context!r}: it refers to the blob {image!r}, which is not in the store"
+    ]
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM blobs")
+    connection.close()
+    assert store.verify() == [f"trace {trace.id!r}: its context {context!r} is not in the store"]
+
+
 def test_reading_a_damaged_trace_names_it(path: Path, trace: Trace) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE traces SET content = '{'")

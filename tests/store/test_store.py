@@ -41,7 +41,9 @@ def test_what_is_read_from_the_reply_is_not_kept_beside_it(store: Store, make: M
     assert store.trace(read.id) == reply
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(given_=st.text(), raw=st.none() | st.text(), generator=st.text(), key=st.text())
 def test_any_text_keeps_its_name(
     store: Store, given_: str, raw: str | None, generator: str, key: str

@@ -134,3 +134,30 @@ def test_the_depth_is_what_waits_behind_the_batch_that_is_being_written() -> Non
         assert writer.depth == 3
         sink.open.set()
     assert writer.depth == 0
+
+
+def test_a_store_that_fails_as_a_whole_is_tried_once_for_a_batch() -> None:
+    class Down(Sink):
+        tries = 0
+
+        def record(
+            self,
+            traces: Sequence[Trace],
+            outcomes: Sequence[Outcome],
+            blobs: Mapping[str, bytes] = NO_BLOBS,
+        ) -> object:
+            self.tries += 1
+            self.entered.set()
+            self.open.wait()
+            raise StoreError("another process has kept it locked for too long", whole=True)
+
+    sink = Down()
+    with Writer(sink) as writer:
+        futures = [writer.submit(trace("first"))]
+        sink.entered.wait()
+        futures += [writer.submit(trace(f"{number}")) for number in range(9)]
+        sink.open.set()
+        for future in futures:
+            with pytest.raises(StoreError, match="locked"):
+                future.result()
+    assert sink.tries == 2

@@ -36,7 +36,7 @@ def keep(connection: sa.Connection, blobs: Mapping[str, bytes], now: str) -> Non
     there: dict[str, str] = {}
     for some in chunks(list(blobs)):
         query = sa.select(table.hash, table.recorded_at).where(table.hash.in_(some))
-        there.update({name: at for name, at in connection.execute(query)})
+        there.update((row.hash, row.recorded_at) for row in connection.execute(query))
     insert(
         connection,
         schema.blobs,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from limbeck.store import schema
+from limbeck.store.blobs import named_in_contexts
 from limbeck.store.rows import (
     outcome_row,
     rationale_row,
@@ -28,6 +29,7 @@ def find_damage(connection: sa.Connection) -> Iterator[str]:
     yield from _outcomes(connection)
     yield from _rationales(connection)
     yield from _blobs(connection)
+    yield from _references(connection)
 
 
 def _traces(connection: sa.Connection) -> Iterator[str]:
@@ -82,3 +84,19 @@ def _blobs(connection: sa.Connection) -> Iterator[str]:
         name = f"sha256:{hashlib.sha256(row['data']).hexdigest()}"
         if name != row["hash"]:
             yield f"blob {row['hash']!r}: its data has the hash {name!r}"
+
+
+def _references(connection: sa.Connection) -> Iterator[str]:
+    """What a trace cannot be read without; its skeleton is only its name."""
+    traces, blobs = schema.traces.c, schema.blobs.c
+    there = sa.exists().where(blobs.hash == traces.context)
+    lost = sa.select(traces.id, traces.context).where(traces.context.is_not(None), ~there)
+    for trace_id, context in connection.execute(lost.order_by(traces.position)):
+        yield f"trace {trace_id!r}: its context {context!r} is not in the store"
+    known: dict[str, bool] = {}
+    for context, name in named_in_contexts(connection):
+        if name not in known:
+            query = sa.select(blobs.hash).where(blobs.hash == name)
+            known[name] = connection.execute(query).first() is not None
+        if not known[name]:
+            yield f"blob {context!r}: it refers to the blob {name!r}, which is not in the store"
