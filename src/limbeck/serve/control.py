@@ -84,7 +84,7 @@ class Control:
         shown = [result.model_dump(exclude_none=True) for result in results]
         if single:
             return say(client, results[0].status, shown[0])
-        whole = all(result.status == 200 for result in results)
+        whole = all(result.status < 300 for result in results)
         return say(client, 200 if whole else 207, {"results": shown})
 
 

@@ -253,11 +253,12 @@ class Relay:
         reply, body = self._read(asking, response, data)
         refused = response.status >= 400
         self._counts.teacher_refusals += refused
+        reason = "unreadable" if reply.error is not None else None
         recording = record_reply(
             exchange,
             reply,
             latency_s=asking.latency_s,
-            stop_reason=f"http_{response.status}" if refused else None,
+            stop_reason=f"http_{response.status}" if refused else reason,
         )
         kept = await self._recorder.keep(recording)
         if not kept and self.setup.settings.on_store_failure == "refuse":

@@ -224,12 +224,17 @@ class _Asgi:
                 timeout_graceful_shutdown=STOP_S,
             )
         )
-        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        self._serving = asyncio.create_task(self._serve(listener))
         waiting = asyncio.create_task(started.wait())
         await asyncio.wait([self._serving, waiting], return_when=asyncio.FIRST_COMPLETED)
         if not started.is_set():
             waiting.cancel()
             raise LimbeckError("the application did not start; see the messages above")
+
+    async def _serve(self, listener: socket.socket) -> None:
+        # uvicorn ends the process where the application does not start: here that is an error.
+        with contextlib.suppress(SystemExit):
+            await self._server.serve(sockets=[listener])
 
     async def stop(self) -> None:
         self._server.should_exit = True
