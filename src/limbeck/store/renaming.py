@@ -23,17 +23,7 @@ _DEFAULTS: dict[str, Any] = {
     "cached": 0,
 }
 _ORDER = (
-    *(
-        "task",
-        "input",
-        "choices",
-        "raw",
-        "thinking",
-        "rationale",
-        "answer",
-        "status",
-        "stop_reason",
-    ),
+    *("input", "choices", "raw", "thinking", "rationale", "answer", "status", "stop_reason"),
     *("group", "split", "provenance", "usage", "cost_usd", "latency_s", "created_at"),
 )
 _PROVENANCE = (
@@ -82,13 +72,16 @@ def rename(
 
 
 def _without_defaults(content: dict[str, Any]) -> dict[str, Any]:
-    kept = _dropped(content, _ORDER)
+    # A trace always says its task, also where it has none.
+    kept = {"task": content["task"], **_dropped(content, _ORDER)}
     kept["provenance"] = _dropped(content["provenance"], _PROVENANCE)
     kept["usage"] = _dropped(content["usage"], ("input", "output", "cached"))
     if not kept["usage"]:
         del kept["usage"]
-    if "rationale" in kept and content["rationale"].get("origin") == "elicited":
-        kept["rationale"] = {"text": content["rationale"]["text"]}
+    if "rationale" in kept:
+        said = content["rationale"]
+        origin = {} if said["origin"] == "elicited" else {"origin": said["origin"]}
+        kept["rationale"] = {"text": said["text"], **origin}
     if "raw" in kept:
         kept.pop("rationale", None)
         kept.pop("answer", None)
