@@ -37,7 +37,7 @@ def open_engine(place: str | Path) -> sa.Engine:
     except ModuleNotFoundError as error:
         raise StoreError(
             f"the store {url.render_as_string()} needs the module {error.name!r}, which is not "
-            f"installed; install it with: pip install 'psycopg[binary]'"
+            f"installed; install it with: pip install 'limbeck[postgres]'"
         ) from None
 
 
