@@ -306,3 +306,14 @@ def test_what_the_task_redacts_is_not_stored(store: Store, write: Write) -> None
 def test_a_split_is_kept_with_every_exported_call(store: Store, write: Write) -> None:
     import_file(store, TASK, write([observation(1)]), split="test")
     assert [trace.split for trace in store.traces("t")] == ["test"]
+
+
+def test_calls_with_other_instructions_than_the_task_are_counted(
+    store: Store, write: Write
+) -> None:
+    system = {"role": "system", "content": "Answer yes or no."}
+    rows = [{"messages": [system, *TURNS]}, {"messages": TURNS}]
+    task = TASK.model_copy(update={"instruction": "Answer yes or no."})
+    assert import_file(store, task, write(rows)).other_instructions == 0
+    other = task.model_copy(update={"instruction": "Be brief."})
+    assert import_file(None, other, write(rows)).other_instructions == 1

@@ -66,6 +66,7 @@ def test_an_import_says_what_came_in(
         "outcomes": 0,
         "unused_scores": 0,
         "unanswered": 0,
+        "other_instructions": 0,
         "skipped": {},
     }
     assert stored(workspace) == 5

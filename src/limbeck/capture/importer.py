@@ -47,7 +47,8 @@ class ImportResult(Noun):
     """What became of the rows: `read` = `added` + `already` + those `skipped`, by reason.
 
     `outcomes` counts the new ones, and `unused_scores` what the export says that is no outcome.
-    `unanswered` counts the traces of a task in whose reply no answer was found. `shown` are the first
+    `unanswered` counts the traces of a task in whose reply no answer was found, and
+    `other_instructions` those whose skeleton is not the task's. `shown` are the first
     traces, where nothing was written.
     """
 
@@ -59,6 +60,7 @@ class ImportResult(Noun):
     outcomes: int
     unused_scores: int = 0
     unanswered: int = 0
+    other_instructions: int = 0
     skipped: dict[str, int]
     shown: tuple[Preview, ...] = ()
 
@@ -260,6 +262,7 @@ class _Batch:
         self._waiting: list[Recorded] = []
         self._shown: list[Preview] = []
         self.read = self.kept = self.added = self.outcomes = self.unused = self.unanswered = 0
+        self.other_instructions = 0
         self.skipped: Counter[str] = Counter()
 
     def take(self, made: Made, task: Task | None) -> None:
@@ -274,6 +277,8 @@ class _Batch:
             reread_one = made.trace if task is None else reread(task, made.trace)
             has_reply = made.trace.raw is not None
             self.unanswered += task is not None and has_reply and reread_one.answer is None
+            if task is not None:
+                self.other_instructions += made.trace.provenance.skeleton != task.skeleton
             if self._store is None and len(self._shown) < SHOWN:
                 self._shown.append(Preview(trace=reread_one, outcomes=made.outcomes))
         if self.read % BATCH == 0:
@@ -297,13 +302,14 @@ class _Batch:
         traces: list[Trace] = []
         outcomes: list[Outcome] = []
         blobs: dict[str, bytes] = {}
-        seen: dict[str, str] = {}
+        named = (made.trace.provenance.request_id for made in self._waiting)
+        stored = store.find_all("request_id", {name for name in named if name is not None})
+        seen = {name: trace.id for name, trace in stored.items()}
         for made in self._waiting:
-            request_id = made.trace.provenance.request_id
-            known = None
-            if request_id is not None:
-                known = seen.get(request_id) or store.find(request_id=request_id)
-                seen[request_id] = known or made.trace.id
+            name = made.trace.provenance.request_id
+            known = None if name is None else seen.get(name)
+            if name is not None:
+                seen.setdefault(name, made.trace.id)
             if known is None:
                 traces.append(made.trace)
                 blobs.update(made.blobs)
@@ -324,6 +330,7 @@ class _Batch:
             outcomes=self.outcomes,
             unused_scores=self.unused,
             unanswered=self.unanswered,
+            other_instructions=self.other_instructions,
             skipped=dict(sorted(self.skipped.items())),
             shown=tuple(self._shown),
         )

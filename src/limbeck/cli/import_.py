@@ -166,6 +166,10 @@ def _summary(result: ImportResult, task: str | None, dry_run: bool) -> str:
     lines += [f"skipped        {n:>9,}  {reason}" for reason, n in result.skipped.items()]
     if result.unanswered:
         lines.append(f"no answer      {result.unanswered:>9,}  was found; see [reply] of the task")
+    if result.other_instructions:
+        lines.append(
+            f"other prompt   {result.other_instructions:>9,}  have other instructions than the task"
+        )
     if dry_run:
         lines.append("nothing was written (--dry-run)")
     elif task is None:
