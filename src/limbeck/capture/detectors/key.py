@@ -77,22 +77,23 @@ def find(text: str) -> Iterator[tuple[int, int]]:
         # A few capitals of other alphabets become two letters.
         small = text.translate(_SMALL)
     for scheme in _SCHEMES:
-        for end in _ends_of(scheme, small):
-            token = _TOKEN.match(text, end)
-            if token is not None and _looks_random(token[1]):
+        for token in _behind(scheme, _TOKEN, text, small):
+            if _looks_random(token[1]):
                 yield token.span(1)
     for name in _NAMES:
-        for end in _ends_of(name, small):
-            value = _VALUE.match(text, end)
-            if value is not None and (span := _secret(text, name, *value.span(1))):
+        for value in _behind(name, _VALUE, text, small):
+            if span := _secret(text, name, *value.span(1)):
                 yield span
 
 
-def _ends_of(part: str, text: str) -> Iterator[int]:
-    at = text.find(part)
+def _behind(part: str, form: re.Pattern[str], text: str, small: str) -> Iterator[re.Match[str]]:
+    """What has the form and stands behind the part; goes on behind it, so that each is read once."""
+    at = small.find(part)
     while at >= 0:
-        yield at + len(part)
-        at = text.find(part, at + 1)
+        found = form.match(text, at + len(part))
+        if found is not None:
+            yield found
+        at = small.find(part, found.end() if found else at + 1)
 
 
 def _secret(text: str, name: str, start: int, end: int) -> tuple[int, int] | None:
