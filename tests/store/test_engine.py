@@ -51,6 +51,6 @@ def test_postgresql_without_its_driver_names_the_command_that_installs_it(
         raise ModuleNotFoundError("No module named 'psycopg'", name="psycopg")
 
     monkeypatch.setattr(sa, "create_engine", missing)
-    with pytest.raises(StoreError, match=r"pip install 'psycopg\[binary\]'") as caught:
+    with pytest.raises(StoreError, match=r"pip install 'limbeck\[postgres\]'") as caught:
         open_engine("postgresql://me:secret@db/limbeck")
     assert "secret" not in str(caught.value)

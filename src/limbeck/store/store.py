@@ -48,7 +48,9 @@ class Store:
     def __init__(self, place: str | Path) -> None:
         self._engine = open_engine(place)
         url = self._engine.url
-        self.place = url.database or "" if url.get_backend_name() == "sqlite" else str(url)
+        self.place = (
+            url.database or "" if url.get_backend_name() == "sqlite" else url.render_as_string()
+        )
         try:
             with self._reading() as connection:
                 current = is_current(connection, self.place)
