@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from limbeck.serve.guard import foreign
 from limbeck.serve.http.message import RawHeaders, Request
-from limbeck.serve.keys import KeyRing, may_call, present
+from limbeck.serve.keys import ClientKey, KeyRing, may_call, present
 from limbeck.serve.rates import Rate, Rates, parse_rate
 from limbeck.serve.route import Route
 from limbeck.serve.settings import GatewaySettings
@@ -35,8 +35,11 @@ class Admission:
 
     def check(
         self, settings: GatewaySettings, request: Request, route: Route, now: float
-    ) -> Refusal | None:
-        """Why the request is refused, or None. Takes a client key out of its headers."""
+    ) -> Refusal | ClientKey | None:
+        """Why the request is refused, or the client key that it came with; None where none is wanted.
+
+        Takes the key out of the request's headers.
+        """
         if not settings.wants_keys:
             reason = foreign(request)
             return Refusal(403, "permission_error", reason, []) if reason else None
@@ -48,11 +51,6 @@ class Admission:
             problem = self._keys.problem if self._keys is not None else None
             message = "the gateway wants a client key, as x-api-key or Authorization: Bearer"
             return Refusal(401, "authentication_error", problem or message, [])
-        task = route.task or _named(request)
-        if not may_call(key, task):
-            allowed = ", ".join(key.tasks)
-            message = f"this key may call the tasks {allowed}; the call is of {task or 'no task'}"
-            return Refusal(403, "permission_error", message, [])
         rate = key.rate or settings.rate
         wait = self._rates.take([(key.name, _rate(rate))], now) if rate else None
         if wait is not None:
@@ -60,12 +58,15 @@ class Admission:
             message = f"this key may make {rate} calls; the next in {seconds} seconds"
             later = [(b"retry-after", b"%d" % seconds)]
             return Refusal(429, "rate_limit_error", message, later)
+        return key
+
+
+def shut_out(key: ClientKey | None, task: str | None) -> str | None:
+    """Why the client with that key may not make calls of `task`, or None."""
+    if key is None or may_call(key, task):
         return None
-
-
-def _named(request: Request) -> str | None:
-    value = request.header(b"x-limbeck-task")
-    return value.decode("latin-1") if value else None
+    allowed = ", ".join(key.tasks)
+    return f"this key may call the tasks {allowed}; the call is of {task or 'no task'}"
 
 
 @lru_cache

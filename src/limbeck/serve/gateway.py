@@ -12,7 +12,7 @@ from typing import Any
 
 from limbeck.errors import ConfigError
 from limbeck.models.dialects.table import TABLE, Dialect, dialect
-from limbeck.serve.admission import Admission
+from limbeck.serve.admission import Admission, Refusal
 from limbeck.serve.control import Control, say
 from limbeck.serve.counts import Counts
 from limbeck.serve.http.client import Pool
@@ -99,24 +99,25 @@ class Gateway:
         """Answer one request."""
         route = Route.of(request.target)
         spoken = self._calls.get(route.path) if request.method == b"POST" else None
-        refusal = self._admission.check(
+        admitted = self._admission.check(
             self._setup.settings, request, route, self._server.loop.time()
         )
-        if refusal is not None:
+        if isinstance(admitted, Refusal):
             self.counts.clients_refused += 1
             spoken = spoken or self._dialect(request, route)
             return refuse(
                 client,
                 spoken,
-                refusal.status,
-                refusal.message,
-                kind=refusal.kind,
-                headers=refusal.headers,
+                admitted.status,
+                admitted.message,
+                kind=admitted.kind,
+                headers=admitted.headers,
             )
         if spoken is not None:
-            return await self._relay.answer(request, client, route, spoken)
+            return await self._relay.answer(request, client, route, spoken, admitted)
         if route.path.startswith(b"/v1/"):
-            return await self._relay.pass_on(request, client, route, self._dialect(request, route))
+            spoken = self._dialect(request, route)
+            return await self._relay.pass_on(request, client, route, spoken, admitted)
         if route.path.startswith(b"/limbeck/"):
             return await self._control.answer(request, client, route.path)
         if route.path == b"/" and request.method in (b"GET", b"HEAD"):

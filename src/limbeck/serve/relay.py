@@ -20,6 +20,7 @@ from limbeck.errors import ConfigError, DataError
 from limbeck.models.call import Call, Reply
 from limbeck.models.dialects.openai_chat import UsageHider, ask_for_usage
 from limbeck.models.dialects.table import Dialect
+from limbeck.serve.admission import shut_out
 from limbeck.serve.assignment import Assignment, assign
 from limbeck.serve.counts import Counts
 from limbeck.serve.headers import SIMULATED, to_client
@@ -33,6 +34,7 @@ from limbeck.serve.http.client import (
 )
 from limbeck.serve.http.message import RawHeaders, Request, find
 from limbeck.serve.http.server import Client
+from limbeck.serve.keys import ClientKey
 from limbeck.serve.passage import End, Filter, Keep, Passage, Through
 from limbeck.serve.recorder import Recorder, now
 from limbeck.serve.route import Route
@@ -90,7 +92,12 @@ class Relay:
         self._numbers = itertools.count()
 
     async def answer(
-        self, request: Request, client: Client, route: Route, dialect: Dialect
+        self,
+        request: Request,
+        client: Client,
+        route: Route,
+        dialect: Dialect,
+        key: ClientKey | None = None,
     ) -> None:
         """Answer a call of `dialect`, recorded unless its task says otherwise."""
         started = time.perf_counter()
@@ -100,12 +107,15 @@ class Relay:
         except (ValueError, DataError, RecursionError):
             # The teacher explains what is wrong in the words that its clients know.
             self._counts.unread += 1
-            return await self.pass_on(request, client, route, dialect)
+            return await self.pass_on(request, client, route, dialect, key)
         try:
             task, model = self._assign(request, route, call)
             teacher = self.setup.teacher(dialect.NAME, task, route.upstream)
         except ConfigError as error:
             return refuse(client, dialect, 400, str(error), kind="invalid_request_error")
+        barred = shut_out(key, task.name if task else None)
+        if barred is not None:
+            return refuse(client, dialect, 403, barred, kind="permission_error")
         if model is not None:
             body = {**body, "model": model}
             request.body = json.dumps(body).encode()
@@ -128,9 +138,17 @@ class Relay:
         return await self._remote(asking, request, route)
 
     async def pass_on(
-        self, request: Request, client: Client, route: Route, dialect: Dialect
+        self,
+        request: Request,
+        client: Client,
+        route: Route,
+        dialect: Dialect,
+        key: ClientKey | None = None,
     ) -> None:
         """Hand on what is no call of a task (models, token counts, ...), unread."""
+        barred = shut_out(key, route.task)
+        if barred is not None:
+            return refuse(client, dialect, 403, barred, kind="permission_error")
         task = self.setup.tasks.get(route.task) if route.task else None
         try:
             teacher = self.setup.teacher(dialect.NAME, task, route.upstream)

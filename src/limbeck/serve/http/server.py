@@ -22,6 +22,8 @@ log = logging.getLogger("limbeck.gateway")
 
 QUEUED = 16
 """Pipelined requests that wait on one connection before it is read no further."""
+CUT_S = 5.0
+"""Seconds for calls that were cut off at the end to be written down."""
 WRITE_BUFFER = 256 * 1024
 """Bytes that wait for a slow client before its teacher is made to wait too."""
 
@@ -57,7 +59,6 @@ class Client(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: collections.deque[Request] = collections.deque()
         self._wake: asyncio.Future[None] | None = None
-        self._task: asyncio.Task[None] | None = None
         self._reset()
         self._request: Request | None = None
         self._chunked = False
@@ -78,7 +79,7 @@ class Client(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER)
         self._server.clients.add(self)
-        self._task = self._loop.create_task(self._run())
+        self.task = self._loop.create_task(self._run())
 
     def data_received(self, data: bytes) -> None:
         if self._refused is not None:
@@ -313,6 +314,10 @@ class Client(asyncio.Protocol):
         if now > self.deadline and (not self.busy or self._paused):
             self._transport.abort()
 
+    def cut(self) -> None:
+        """End the connection at once."""
+        self._transport.abort()
+
     def stop(self) -> None:
         """Take no further request; a reply that is on its way goes out."""
         self._wake_up()
@@ -364,6 +369,9 @@ class Server:
                 pass
         cut = [client for client in self.clients if client.busy]
         for client in list(self.clients):
-            client._transport.abort()
+            client.cut()
+        if cut:
+            # What came of them is still written down.
+            await asyncio.wait([client.task for client in cut], timeout=CUT_S)
         self._sweep.cancel()
         return len(cut)
