@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "import": ("limbeck.cli.import_", "Bring in what other tools logged."),
     "gateway": ("limbeck.cli.gateway", "The drop-in proxy that records calls by task."),
     "keys": ("limbeck.cli.keys", "Make, list and revoke the keys of a gateway's clients."),
+    "discover": ("limbeck.cli.discover", "Group the calls of no task into candidates for one."),
     "outcome": ("limbeck.cli.outcome", "Attach what turned out to be true."),
     "curate": ("limbeck.cli.curate", "Make a checked, split dataset and its data card."),
     "distill": ("limbeck.cli.distill", "Train a student on a dataset."),

@@ -1,0 +1,1 @@
+"""Calls of no task, grouped into candidates for one."""
