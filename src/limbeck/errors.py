@@ -9,6 +9,7 @@
     │   └── DatasetError         a curated dataset is absent, empty, damaged or of another task
     ├── StoreError               the trace store cannot be read or written
     ├── TeacherError             the teacher could not be asked, or said no
+    │   └── UncertainError       nobody knows whether it did what it was asked
     ├── StudentError             a student folder is absent, damaged or not of this task
     ├── TrainingError            a training run was refused or diverged
     │   └── PreflightError       refused before the first step (fail closed)
@@ -84,6 +85,10 @@ class TeacherError(LimbeckError):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class UncertainError(TeacherError):
+    """A request that must not be sent twice may have been taken, or not."""
 
 
 class StudentError(LimbeckError):
