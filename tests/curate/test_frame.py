@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -47,13 +48,26 @@ def test_an_outcome_out_of_form_says_nothing(choice_task: Task, trace: Make) -> 
     assert (row["outcome"], row["outcome_raw"], row["correct"]) == (None, "n/a", None)
 
 
-def test_rows_stand_in_the_order_of_ids_and_once(choice_task: Task, trace: Make) -> None:
+def test_a_trace_stands_once_wherever_it_came(choice_task: Task, trace: Make) -> None:
     traces = [trace(f"case {n}", raw="Answer: deny") for n in range(5)]
     forth = read_frame(traces, {}, choice_task)
     back = read_frame([*reversed(traces), traces[2]], {}, choice_task)
     assert forth.equals(back)
-    assert forth["trace_id"].is_sorted()
     assert forth.schema == COLUMNS
+
+
+def test_the_same_calls_at_another_time_stand_in_the_same_order(
+    choice_task: Task, trace: Make
+) -> None:
+    def recorded(day: int) -> pl.DataFrame:
+        at = datetime(2026, 1, day, tzinfo=UTC)
+        traces = [trace(f"case {n}", raw="Answer: deny", created_at=at) for n in range(40)]
+        return read_frame(traces, {}, choice_task)
+
+    first, second = recorded(1), recorded(2)
+    assert not set(first["trace_id"]) & set(second["trace_id"])
+    assert first["input"].equals(second["input"])
+    assert not first["input"].is_sorted()
 
 
 def test_half_a_surrogate_pair_can_be_written(choice_task: Task, trace: Make) -> None:

@@ -1,9 +1,9 @@
 """One input, one example: which of the traces that ask the same is kept.
 
 In `train` the best is kept: among those that passed every check, one whose answer is verified comes
-first, then the shortest chain (one word a step fewer is one thing less to learn), then the smallest
-id. In the other splits the smallest id is kept, whatever the answer: to choose the better reply
-there would flatter the teacher.
+first, then the shortest chain (one word a step fewer is one thing less to learn), then the one that
+stands first. In the other splits the first is kept, whatever the answer: to choose the better reply
+there would flatter the teacher. Rows stand in the order of a hash of what was asked and said.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def repeats(frame: pl.DataFrame, settings: DuplicateSettings) -> pl.Series:
         pl.when(train).then(~pl.col("correct").fill_null(False)),
         pl.when(train).then(pl.col("rationale").is_null()),
         pl.when(train).then(pl.col("rationale").str.len_chars()),
-        pl.col("trace_id"),
+        pl.col("row"),
         nulls_last=True,
     )
     place = pl.int_range(pl.len()).over("key")

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from limbeck.capture.reply import read_reply
-from limbeck.types import Outcome, Task, Trace
+from limbeck.types import Outcome, Task, Trace, content_hash
 from limbeck.verify.table import judge, normalize
 
 COLUMNS = pl.Schema(
@@ -65,8 +65,13 @@ def read_frame(
             rows[trace.id] = _row(trace, truths.get(trace.id), task)
             if progress is not None and len(rows) % 1000 == 0:
                 progress("reading traces", len(rows))
-    ordered = [rows[trace_id] for trace_id in sorted(rows)]
-    return pl.DataFrame(ordered, schema=COLUMNS, orient="row")
+    return pl.DataFrame(sorted(rows.values(), key=_place), schema=COLUMNS, orient="row")
+
+
+def _place(row: dict[str, Any]) -> tuple[str, str]:
+    """Where a row stands: by what was asked and said, so that the same calls recorded at another time
+    make the same dataset; as a hash, so that neighbours have nothing in common."""
+    return content_hash([row["key"], row["reply"], row["rationale"], row["answer"]]), row["trace_id"]
 
 
 def input_key(text: str, choices: Iterable[str]) -> str:
