@@ -11,7 +11,6 @@ import sqlalchemy as sa
 import sqlalchemy.exc as sa_exc
 
 from limbeck.errors import StoreError
-from limbeck.store import engine
 from limbeck.store.boundary import boundary
 from limbeck.store.store import Store
 from limbeck.types import Trace
@@ -43,15 +42,13 @@ def test_a_full_disk_writes_nothing_of_the_batch_and_can_be_tried_again(
         assert store.add([make(f"{i} " + "x" * 500) for i in range(100)]) == 100
 
 
-def test_a_store_that_stays_locked_says_so(
-    path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "BUSY_MS", 10)
-    with Store(path) as store:
+def test_a_store_that_stays_locked_says_so(path: Path, make: Make) -> None:
+    with Store(path, wait_s=0.01) as store:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreError, match=r"another process .* nothing of this batch"):
+        with pytest.raises(StoreError, match=r"another process .* nothing of this batch") as caught:
             store.add([make()])
+        assert caught.value.whole
         other.rollback()
         other.close()
         assert store.add([make()]) == 1

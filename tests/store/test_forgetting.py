@@ -234,11 +234,8 @@ def test_a_store_of_the_first_version_is_shrunk_too(path: Path, make: Make) -> N
         assert path.stat().st_size < size / 2
 
 
-def test_a_log_that_is_being_read_is_said_to_stay(
-    path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("limbeck.store.engine.BUSY_MS", 10)
-    with Store(path) as store:
+def test_a_log_that_is_being_read_is_said_to_stay(path: Path, make: Make) -> None:
+    with Store(path, wait_s=0.01) as store:
         store.add([make()])
         reader = sqlite3.connect(path, isolation_level=None)
         reader.execute("BEGIN")

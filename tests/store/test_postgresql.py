@@ -256,6 +256,19 @@ def test_two_writers_and_a_deletion_side_by_side(url: str, make: Make) -> None:
         assert store.verify() == []
 
 
+def test_a_table_that_stays_locked_says_so(url: str, make: Make) -> None:
+    with Store(url, wait_s=0.01) as store:
+        store.add([make("before")])
+        engine = open_engine(url)
+        with engine.begin() as other:
+            other.exec_driver_sql("LOCK TABLE traces")
+            with pytest.raises(StoreError, match="another process") as caught:
+                store.add([make()])
+        engine.dispose()
+        assert caught.value.whole
+        assert store.add([make()]) == 1
+
+
 def test_two_may_make_one_store(url: str) -> None:
     errors: list[BaseException] = []
 

@@ -58,6 +58,7 @@ _SQLSTATE: tuple[tuple[str, str, str], ...] = (
         "the server cannot be reached",
         "check that it runs, and the key `store` in limbeck.toml",
     ),
+    ("55P03", "another process has kept it locked for too long", "run the same command again"),
     ("57P", "the server is shutting down", "run the same command again when it is back"),
     ("40", "it was busy with a conflicting write", "run the same command again"),
 )

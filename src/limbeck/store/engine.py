@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from limbeck.errors import StoreError
 
-BUSY_MS = 30_000
-"""How long, in milliseconds, a writer waits for another process before it gives up."""
+WAIT_S = 30.0
+"""Seconds for which a writer waits for another process before it gives up."""
 
 INCREMENTAL = 2
 """SQLite's number for giving free pages back on demand."""
@@ -21,24 +22,27 @@ PAGES = 500
 """Free pages, of 4 KiB, that are given back in one transaction."""
 
 
-def open_engine(place: str | Path) -> sa.Engine:
+def open_engine(place: str | Path, wait_s: float = WAIT_S) -> sa.Engine:
     """An engine for a file path, an `sqlite:///` URL or a `postgresql://` URL.
 
-    Raises StoreError for a URL that cannot be used, and for a driver that is not installed.
+    `wait_s` is the longest that a lock of another process is waited for. Raises StoreError for a URL
+    that cannot be used, and for a driver that is not installed.
     """
     url = _url(place)
     if url.get_backend_name() == "sqlite":
-        engine = sa.create_engine(url, connect_args={"timeout": BUSY_MS / 1000})
-        sa.event.listen(engine, "connect", _prepare_sqlite)
+        engine = sa.create_engine(url, connect_args={"timeout": wait_s})
+        sa.event.listen(engine, "connect", partial(_prepare_sqlite, wait_s))
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
     try:
-        return sa.create_engine(url, pool_pre_ping=True)
+        engine = sa.create_engine(url, pool_pre_ping=True)
     except ModuleNotFoundError as error:
         raise StoreError(
             f"the store {url.render_as_string()} needs the module {error.name!r}, which is not "
             f"installed; install it with: pip install 'limbeck[postgres]'"
         ) from None
+    sa.event.listen(engine, "connect", partial(_prepare_postgresql, wait_s))
+    return engine
 
 
 def compact(engine: sa.Engine, *, shrink: bool) -> bool:
@@ -116,14 +120,21 @@ def _file_url(path: Path) -> sa.URL:
     return sa.URL.create("sqlite", database=str(path))
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
+def _prepare_postgresql(wait_s: float, connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"SET lock_timeout = {round(wait_s * 1000)}")
+    cursor.close()
+    connection.commit()
+
+
+def _prepare_sqlite(wait_s: float, connection: Any, _record: Any) -> None:
     # The driver's own transaction handling would begin too late; `_begin_sqlite` does it instead.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    cursor.execute(f"PRAGMA busy_timeout = {round(wait_s * 1000)}")
     # Of effect in an empty file only.
     cursor.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
-    _write_ahead(cursor)
+    _write_ahead(cursor, wait_s)
     # What was deleted is overwritten, and cannot be read out of the file.
     cursor.execute("PRAGMA secure_delete = ON")
     # FULL: a commit is on disk before it returns, so that it survives a power cut.
@@ -132,13 +143,13 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _write_ahead(cursor: Any) -> None:
+def _write_ahead(cursor: Any, wait_s: float) -> None:
     """Switches the file to a write-ahead log, once; waits for others who are making the same store.
 
     SQLite does not wait by itself here: the switch fails at once while another connection is open in
     the old mode, whatever the busy timeout says.
     """
-    give_up = time.monotonic() + BUSY_MS / 1000
+    give_up = time.monotonic() + wait_s
     while True:
         try:
             if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":

@@ -19,7 +19,7 @@ from limbeck.store import early, forgetting, listing, schema
 from limbeck.store.boundary import boundary
 from limbeck.store.damage import find_damage
 from limbeck.store.early import EarlyOutcome, Key
-from limbeck.store.engine import compact, open_engine
+from limbeck.store.engine import WAIT_S, compact, open_engine
 from limbeck.store.forgetting import Forgotten, Scope
 from limbeck.store.insert import insert
 from limbeck.store.listing import Counts, SkeletonCounts
@@ -45,8 +45,9 @@ class Store:
     Every method raises StoreError, with one sentence, where the database fails.
     """
 
-    def __init__(self, place: str | Path) -> None:
-        self._engine = open_engine(place)
+    def __init__(self, place: str | Path, *, wait_s: float = WAIT_S) -> None:
+        """`wait_s` is the longest that a lock of another process is waited for."""
+        self._engine = open_engine(place, wait_s)
         url = self._engine.url
         self.place = (
             url.database or "" if url.get_backend_name() == "sqlite" else url.render_as_string()
