@@ -23,9 +23,10 @@ HEAD = """
 import os, sys
 import anthropic
 from limbeck.capture import wrap
-client = wrap(
-    anthropic.Anthropic(api_key="k", base_url=sys.argv[1], max_retries=0), task="refunds"
-)
+def connect():
+    made = anthropic.Anthropic(api_key="k", base_url=sys.argv[1], max_retries=0)
+    return wrap(made, task="refunds")
+client = connect()
 def ask(text, **more):
     asked = [{"role": "user", "content": text}]
     return client.messages.create(
@@ -67,6 +68,7 @@ os.kill(os.getpid(), {int(signal.SIGKILL)})
         assert store.verify() == []
 
 
+@pytest.mark.slow
 def test_a_process_ends_by_itself_and_leaves_what_was_cut_off_on_disk(
     teacher: Any, kept: Kept
 ) -> None:
@@ -98,6 +100,7 @@ atexit.register(ask, "late")
     assert [trace.input for trace in kept()] == ["early", "late"]
 
 
+@pytest.mark.slow
 def test_parent_and_child_record_each_their_own_calls_after_a_fork(
     teacher: Any, kept: Kept
 ) -> None:
@@ -107,7 +110,7 @@ def test_parent_and_child_record_each_their_own_calls_after_a_fork(
         """
 ask("before")
 client.close()
-client = wrap(anthropic.Anthropic(api_key="k", base_url=sys.argv[1]), task="refunds")
+client = connect()  # connections are not to be shared with a child
 child = os.fork()
 ask("child" if child == 0 else "parent")
 if child:
@@ -120,6 +123,7 @@ if child:
     assert sorted(trace.input for trace in kept()) == ["before", "child", "parent", "parent again"]
 
 
+@pytest.mark.slow
 def test_the_children_of_multiprocessing_record_too(teacher: Any, kept: Kept) -> None:
     teacher.says_json("anthropic.text.json")
     done = run(
@@ -127,6 +131,8 @@ def test_the_children_of_multiprocessing_record_too(teacher: Any, kept: Kept) ->
         """
 import multiprocessing
 ask("before")
+client.close()
+client = connect()
 fork = multiprocessing.get_context("fork")
 children = [fork.Process(target=ask, args=(f"child {n}",)) for n in range(3)]
 for child in children:

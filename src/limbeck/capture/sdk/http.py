@@ -10,12 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from limbeck.capture.sdk.passing import AsyncPassing, Passing, as_stream, settled, settled_async
-from limbeck.capture.sdk.session import OURS, Outgoing, Session
+from limbeck.capture.sdk.session import OURS, SIGNED, Outgoing, Session
 from limbeck.capture.sdk.watch import Watch
 
 LIBRARIES = ("httpx2", "httpx")
-SIGNED = "AWS4-HMAC"
-"""How the signature of AWS begins; it covers headers by name, and the body."""
 
 
 def recording_client(inner: Any, session: Session) -> Any:
@@ -138,7 +136,7 @@ def _as_told(request: Any, outgoing: Outgoing) -> Any:
         if name in request.headers and name not in signature:
             del request.headers[name]
     request.headers.update(outgoing.headers)
-    if outgoing.content is None or signature:
+    if outgoing.content is None:
         return request
     headers = request.headers.copy()
     headers["content-length"] = str(len(outgoing.content))

@@ -51,6 +51,14 @@ def body_of(place: Place, content: bytes) -> dict[str, Any] | None:
     return {**body, "model": place.model} if place.model else dict(body)
 
 
+def written(place: Place, body: Mapping[str, Any]) -> bytes:
+    """The JSON of a request; the reverse of `body_of`."""
+    sent = {key: value for key, value in body.items() if key != "model" or not place.model}
+    return json.dumps(sent, separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "surrogatepass"
+    )
+
+
 @cache
 def _endings() -> tuple[tuple[str, str], ...]:
     known = {name: dialect(name) for name in TABLE}

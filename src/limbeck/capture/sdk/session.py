@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import random
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+from limbeck.capture.elicit.prepare import prepare
 from limbeck.capture.recording import Exchange
 from limbeck.capture.sdk.desk import Desk
 from limbeck.capture.sdk.journal import LOG, Kept
-from limbeck.capture.sdk.paths import Place, body_of, place_of
+from limbeck.capture.sdk.paths import Place, body_of, place_of, written
 from limbeck.capture.sdk.scope import KEY_HEADER, SUBJECT_HEADER, TASK_HEADER, current_scope
 from limbeck.capture.sdk.watch import End, Watch
 from limbeck.capture.skeleton import divide
@@ -25,6 +26,8 @@ from limbeck.models.prices import provider_of
 from limbeck.types import Task
 
 OnFailure = Literal["warn", "raise"]
+SIGNED = "AWS4-HMAC"
+"""How the signature of AWS begins; it covers headers by name, and the body."""
 OURS = (TASK_HEADER, KEY_HEADER, SUBJECT_HEADER)
 NOT_SENT = frozenset(
     {
@@ -103,8 +106,10 @@ class Session:
         desk, task = self._desk, self._named(self._desk, told[TASK_HEADER])
         if task is not None and task.mode == "off":
             return Outgoing()
+        # A signature covers the body, which then stays as it is.
+        fixed = headers.get("authorization", "").startswith(SIGNED)
         return self._guarded(
-            lambda: self._watched(desk, place, url, content(), task, told), Outgoing()
+            lambda: self._watched(desk, place, url, content(), task, told, fixed), Outgoing()
         )
 
     def keep(self, watch: Watch, end: End) -> Future[Kept] | None:
@@ -164,6 +169,7 @@ class Session:
         content: bytes,
         task: Task | None,
         told: Mapping[str, str | None],
+        fixed: bool,
     ) -> Outgoing:
         body = body_of(place, content)
         if body is None:
@@ -183,10 +189,17 @@ class Session:
             provider=self._provider(place.dialect, url),
             redactor=desk.redactor(task),
         )
-        chat = place.dialect == "openai_chat"
-        asks = chat and call.stream and not call.wants_usage and self._streamed_usage
-        changed = json.dumps(ask_for_usage(body)).encode() if asks else None
-        return Outgoing(content=changed, watch=Watch(exchange, speaks, hides_usage=asks))
+        if fixed:
+            return Outgoing(watch=Watch(exchange, speaks))
+        prepared = None
+        if task is not None and task.elicit.how != "never":
+            prepared = prepare(task, place.dialect, body, draw=random.random())
+        changed = body if prepared is None else prepared.body
+        counts = call.stream and not call.wants_usage and self._streamed_usage
+        if counts:
+            changed = ask_for_usage(changed)
+        watch = Watch(exchange, speaks, hides_usage=counts, prepared=prepared)
+        return Outgoing(content=None if changed is body else written(place, changed), watch=watch)
 
     def _provider(self, dialect_name: str, url: str) -> str | None:
         parts = urlsplit(url)

@@ -6,8 +6,10 @@ import json
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
+from limbeck.capture.elicit.prepare import Prepared, how_much
+from limbeck.capture.elicit.stream import Restorer
 from limbeck.capture.recording import Exchange, Recording, record_reply
 from limbeck.errors import DataError
 from limbeck.models.call import Reply
@@ -47,20 +49,31 @@ class Filter(Protocol):
 class Watch:
     """A call on its way. `over` is set when its trace can be made: there is nothing more to read.
 
-    `hides_usage` says that the request asked for token counts that its client did not ask for.
+    `hides_usage` and `prepared` say what the request asked for that its client did not: the token
+    counts of a stream, and a rationale. Both are taken out again.
     """
 
-    def __init__(self, exchange: Exchange, dialect: Dialect, *, hides_usage: bool = False) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        dialect: Dialect,
+        *,
+        hides_usage: bool = False,
+        prepared: Prepared | None = None,
+    ) -> None:
         self.exchange = exchange
         self.over = False
         self._dialect = dialect
         self._hides_usage = hides_usage
+        self._prepared = prepared
         self._started = time.perf_counter()
         self._status: int | None = None
         self._decode_whole: Decode = bytes
         self._decode: Decode | None = bytes
         self._reader: StreamReader | None = None
-        self._hider: Filter | None = None
+        self._restorer: Restorer | None = None
+        self._filters: list[Filter] = []
+        self._restored: bytes | None = None
         self._held: list[bytes] = []
         self._recorded = False
         self._elsewhere = False
@@ -80,8 +93,8 @@ class Watch:
         if status == 200 and headers.get("content-type", "").startswith(EVENTS):
             self._reader = self._dialect.StreamReader()
             # Packed bytes cannot be changed on their way.
-            if self._hides_usage and self._decode is bytes:
-                self._hider = UsageHider()
+            if self._decode is bytes:
+                self._filters = self._taking_out()
 
     def feed(self, chunk: bytes) -> bytes:
         """Read `chunk`; returns what the client may have now. A reply that is no stream is held until
@@ -94,13 +107,18 @@ class Watch:
             self._held.append(chunk)
             return chunk
         self._read(self._reader, plain)
-        return chunk if self._hider is None else self._hider.feed(chunk)
+        for one in self._filters:
+            chunk = one.feed(chunk)
+        return chunk
 
     def rest(self) -> bytes:
-        """What the client has not had yet when the reply is at its end."""
+        """What the client has not had yet when the reply is at its end, and its trace is made."""
         if self._reader is None:
-            return b"".join(self._held)
-        return b"" if self._hider is None else self._hider.close()
+            return b"".join(self._held) if self._restored is None else self._restored
+        rest = b""
+        for one in self._filters:
+            rest = (one.feed(rest) if rest else b"") + one.close()
+        return rest
 
     def recording(self, end: End) -> Recording | None:
         """The trace of the call, once; None when it was asked for before, or is made elsewhere."""
@@ -117,6 +135,13 @@ class Watch:
             status=status,
             stop_reason=reason or stop_reason,
         )
+
+    def _taking_out(self) -> list[Filter]:
+        filters: list[Filter] = [UsageHider()] if self._hides_usage else []
+        if self._prepared is not None:
+            self._restorer = self._prepared.stream()
+            filters.append(self._restorer)
+        return filters
 
     def _read(self, reader: StreamReader, plain: bytes) -> None:
         if self._unreadable is not None:
@@ -141,20 +166,40 @@ class Watch:
         if self._status is None:
             return Reply(text="", error="no answer"), None
         if self._reader is not None:
-            self._read_held(self._reader)
-            reply = self._reader.reply()
-            failed = self._unreadable
-            return (reply.model_copy(update={"error": failed}) if failed else reply), None
-        if self._status != 200:
-            message = self._dialect.read_error(self._body()) or "error"
-            return Reply(text="", error=message), f"http_{self._status}"
+            return self._streamed(self._reader), None
+        body = self._body()
+        if self._status >= 400:
+            return Reply(text="", error=self._dialect.read_error(body) or "error"), (
+                f"http_{self._status}"
+            )
         if end != "whole":
             return Reply(text=""), None
         try:
-            return self._dialect.read_reply(self._body()), None
+            reply = self._dialect.read_reply(body)
         except DataError as error:
-            said = b"".join(self._held).decode("utf-8", "replace")
-            return Reply(text=said, error=str(error)), "unreadable"
+            return Reply(text="", error=str(error)), None
+        self._restore(reply, body)
+        return reply, None
+
+    def _streamed(self, reader: StreamReader) -> Reply:
+        self._read_held(reader)
+        reply = reader.reply()
+        if self._unreadable is not None:
+            reply = reply.model_copy(update={"error": self._unreadable})
+        if self._prepared is not None and self._restorer is not None:
+            asked = how_much(self._prepared, reply.usage, self._restorer.rationale)
+            self.exchange.elicited = asked
+        return reply
+
+    def _restore(self, reply: Reply, body: Any) -> None:
+        """Take a rationale that was asked for out of what the client will get."""
+        if self._prepared is None or self._decode is not bytes:
+            return
+        restored = self._prepared.restore(body)
+        self.exchange.elicited = how_much(self._prepared, reply.usage, restored.rationale)
+        if restored.body is not body:
+            text = json.dumps(restored.body, separators=(",", ":"), ensure_ascii=False)
+            self._restored = text.encode("utf-8", "surrogatepass")
 
     def _read_held(self, reader: StreamReader) -> None:
         """Read a stream whose encoding only a whole body can be freed of."""
@@ -169,7 +214,7 @@ class Watch:
         else:
             self._read(reader, plain)
 
-    def _body(self) -> object:
+    def _body(self) -> Any:
         try:
             return json.loads(self._decode_whole(b"".join(self._held)))
         except Exception:  # noqa: BLE001 - a body that no decoder or parser takes is no reply
