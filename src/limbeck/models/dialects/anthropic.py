@@ -8,7 +8,13 @@ from typing import Any
 
 from limbeck.errors import DataError
 from limbeck.models.call import Call, Reply
-from limbeck.models.dialects.events import EventReader, pieces, read_json, write_event
+from limbeck.models.dialects.events import (
+    DONE,
+    Backlog,
+    pieces,
+    read_json,
+    write_event,
+)
 from limbeck.models.dialects.fields import (
     around_question,
     count,
@@ -259,7 +265,11 @@ class _Block:
         if field is not None:
             piece = delta.get(field)
             if isinstance(piece, str):
-                self.pieces.setdefault(field, []).append(piece)
+                said = self.pieces.get(field)
+                if said is None:
+                    self.pieces[field] = [piece]
+                else:
+                    said.append(piece)
         elif kind == "citations_delta":
             self.citations.append(delta.get("citation"))
         elif kind in WHOLES:
@@ -290,7 +300,7 @@ class StreamReader:
     """Collects the reply from a stream of events while its bytes pass by."""
 
     def __init__(self) -> None:
-        self._events = EventReader()
+        self._backlog = Backlog(b"message_stop", b"event: error")
         self._message: dict[str, Any] = {}
         self._usage: dict[str, Any] = {}
         self._blocks: dict[int, _Block] = {}
@@ -298,33 +308,38 @@ class StreamReader:
         self.ended = False
 
     def feed(self, chunk: bytes) -> None:
-        """Read `chunk`; bytes may be split anywhere, also within a character."""
-        for name, said in self._events.feed(chunk):
-            if name in ("ping", "content_block_stop"):
-                continue
-            try:
-                data = mapping(read_json(said))
-            except ValueError:
-                self._error = f"unreadable event {name!r} in the stream"
-                continue
-            if name == "content_block_delta":
-                self._block(data).grow(mapping(data.get("delta")))
-            else:
-                self._read(name, data)
+        """Take `chunk`; bytes may be split anywhere, also within a character."""
+        self._read_all(self._backlog.feed(chunk))
 
-    def _block(self, data: dict[str, Any]) -> _Block:
-        index = count(data.get("index"))
-        block = self._blocks.get(index)
+    def _read_all(self, events: list[Any]) -> None:
+        for data in events:
+            if data is None:
+                self._error = "unreadable event in the stream"
+            elif data is not DONE:
+                kind = data.get("type")
+                if kind == "content_block_delta":
+                    self._grow(data)
+                else:
+                    self._read(kind, data)
+
+    def _grow(self, data: dict[str, Any]) -> None:
+        index, delta = data.get("index"), data.get("delta")
+        block = self._blocks.get(index) if type(index) is int else None
         if block is None:
-            block = self._blocks[index] = _Block(mapping(data.get("content_block")))
-        return block
+            block = self._begun(data)
+        if isinstance(delta, dict):
+            block.grow(delta)
 
-    def _read(self, name: str, data: dict[str, Any]) -> None:
+    def _begun(self, data: dict[str, Any]) -> _Block:
+        block = _Block(mapping(data.get("content_block")))
+        return self._blocks.setdefault(count(data.get("index")), block)
+
+    def _read(self, name: Any, data: dict[str, Any]) -> None:
         if name == "message_start":
             self._message = dict(mapping(data.get("message")))
             self._usage = dict(mapping(self._message.get("usage")))
         elif name == "content_block_start":
-            self._block(data)
+            self._begun(data)
         elif name == "message_delta":
             self._message |= mapping(data.get("delta"))
             # Counts here are cumulative and leave out, or give as null, what did not change.
@@ -338,5 +353,6 @@ class StreamReader:
 
     def reply(self) -> Reply:
         """The reply as far as it has come."""
+        self._read_all(self._backlog.rest())
         blocks = [block.whole() for _, block in sorted(self._blocks.items())]
         return _reply({**self._message, "usage": self._usage}, blocks, error=self._error)

@@ -6,7 +6,7 @@ from typing import Any
 
 from limbeck.models.dialects.fields import mapping, sequence
 
-NAMES = ("id", "type", "role", "name")
+NAMES = frozenset(("id", "type", "role", "name"))
 """Strings that name something: a server may repeat them, and never sends them in pieces."""
 
 
@@ -24,7 +24,11 @@ class GrowingMessage:
     def grow(self, delta: dict[str, Any]) -> None:
         for field, value in delta.items():
             if isinstance(value, str) and field not in NAMES:
-                self.pieces.setdefault(field, []).append(value)
+                said = self.pieces.get(field)
+                if said is None:
+                    self.pieces[field] = [value]
+                else:
+                    said.append(value)
             else:
                 _merge(self.fields, field, value)
 

@@ -8,7 +8,14 @@ from typing import Any
 
 from limbeck.errors import DataError
 from limbeck.models.call import Call, Reply
-from limbeck.models.dialects.events import EventReader, pieces, read_json, write_event
+from limbeck.models.dialects.events import (
+    DONE,
+    Backlog,
+    EventReader,
+    pieces,
+    read_json,
+    write_event,
+)
 from limbeck.models.dialects.fields import (
     around_question,
     count,
@@ -284,33 +291,33 @@ class StreamReader:
     """Collects the reply from a stream of frames while its bytes pass by."""
 
     def __init__(self) -> None:
-        self._events = EventReader()
+        self._backlog = Backlog(b"[DONE]")
         self._completion: dict[str, Any] = {}
         self._messages: dict[int, GrowingMessage] = {0: GrowingMessage()}
         self._error: str | None = None
         self.ended = False
 
     def feed(self, chunk: bytes) -> None:
-        """Read `chunk`; bytes may be split anywhere, also within a character."""
-        for _, said in self._events.feed(chunk):
-            if said.startswith("[DONE]"):
+        """Take `chunk`; bytes may be split anywhere, also within a character."""
+        self._read_all(self._backlog.feed(chunk))
+
+    def _read_all(self, frames: list[Any]) -> None:
+        for frame in frames:
+            if frame is DONE:
                 self.ended = True
-                continue
-            try:
-                frame = mapping(read_json(said))
-            except ValueError:
+            elif frame is None:
                 self._error = "unreadable frame in the stream"
-                continue
-            self._read(frame)
+            else:
+                self._read(frame)
 
     def _read(self, frame: dict[str, Any]) -> None:
         if frame.get("error") is not None:
             self._error = read_error(frame) or "error frame without a message"
         # The head repeats in every frame; usage comes once, and is null elsewhere.
-        for field in HEAD:
-            value = frame.get(field)
-            if value is not None:
-                self._completion[field] = value
+        if not self._completion.get("id") or frame.get("usage") is not None:
+            self._completion |= {
+                field: frame[field] for field in HEAD if frame.get(field) is not None
+            }
         for choice in sequence(frame.get("choices")):
             choice = mapping(choice)
             index = count(choice.get("index"))
@@ -323,6 +330,7 @@ class StreamReader:
 
     def reply(self) -> Reply:
         """The reply as far as it has come."""
+        self._read_all(self._backlog.rest())
         messages = [message for _, message in sorted(self._messages.items())]
         wholes = [message.whole() for message in messages]
         return _reply(self._completion, wholes, messages[0].finish, self._error)

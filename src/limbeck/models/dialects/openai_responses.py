@@ -7,7 +7,7 @@ from typing import Any
 
 from limbeck.errors import DataError
 from limbeck.models.call import Call, Reply
-from limbeck.models.dialects.events import EventReader, read_json, write_event
+from limbeck.models.dialects.events import DONE, Backlog, write_event
 from limbeck.models.dialects.fields import (
     MOST,
     around_question,
@@ -301,8 +301,6 @@ DELTAS = {
 }
 """Which part of its item a delta adds to: the item's field, the place in that field's list, the kind of
 part that stands there, and the part's field."""
-READ = {*LAST, *HEADS, *ITEMS, *DELTAS, "error", "message"}
-"""The other events repeat what these say, or tell of progress."""
 
 
 class StreamReader:
@@ -312,7 +310,7 @@ class StreamReader:
     """
 
     def __init__(self) -> None:
-        self._events = EventReader()
+        self._backlog = Backlog(*(name.encode() for name in LAST), b"event: error")
         self._response: dict[str, Any] = {}
         self._items: dict[int, dict[str, Any]] = {}
         self._pieces: dict[tuple[int, str, int], list[str]] = {}
@@ -320,16 +318,15 @@ class StreamReader:
         self.ended = False
 
     def feed(self, chunk: bytes) -> None:
-        """Read `chunk`; bytes may be split anywhere, also within a character."""
-        for name, said in self._events.feed(chunk):
-            if name not in READ:
-                continue
-            try:
-                data = mapping(read_json(said))
-            except ValueError:
-                self._error = f"unreadable event {name!r} in the stream"
-                continue
-            self._read(name if name != "message" else str(data.get("type")), data)
+        """Take `chunk`; bytes may be split anywhere, also within a character."""
+        self._read_all(self._backlog.feed(chunk))
+
+    def _read_all(self, events: list[Any]) -> None:
+        for data in events:
+            if data is None:
+                self._error = "unreadable event in the stream"
+            elif data is not DONE:
+                self._read(str(data.get("type")), data)
 
     def _read(self, name: str, data: dict[str, Any]) -> None:
         if name in DELTAS:
@@ -343,7 +340,7 @@ class StreamReader:
         elif name in HEADS or name in LAST:
             self._response = mapping(data.get("response"))
             self.ended = name in LAST
-        elif name == "error":
+        elif name == "error":  # the other events repeat what these say, or tell of progress
             self._error = read_error(data) or "error event without a message"
             self.ended = True
 
@@ -354,6 +351,7 @@ class StreamReader:
 
     def reply(self) -> Reply:
         """The reply as far as it has come."""
+        self._read_all(self._backlog.rest())
         response = self._response
         if not self.ended or not isinstance(response.get("output"), list):
             response = {**response, "output": self._grown()}
