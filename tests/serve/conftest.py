@@ -18,7 +18,7 @@ from limbeck.serve.running import running_in_thread
 from limbeck.serve.settings import GatewaySettings
 from limbeck.serve.setup import Setup
 from limbeck.store.store import Store
-from limbeck.types import AnswerForm, Price, Task, TeacherSpec
+from limbeck.types import AnswerForm, ElicitForm, Price, Task, TeacherSpec
 
 Step = bytes | Callable[[], object]
 
@@ -136,14 +136,19 @@ def gateway(
 
     @contextlib.contextmanager
     def run(
-        mode: str = "record", answerer: Any = None, kept: Any = None, **settings: Any
+        mode: str = "record",
+        answerer: Any = None,
+        kept: Any = None,
+        elicit: ElicitForm | None = None,
+        **settings: Any,
     ) -> Iterator[str]:
         upstreams = {
             "anthropic": {"base_url": provider.url, "key_env": "PLANTED_KEY"},
             "openai_chat": {"base_url": f"{provider.url}/v1", "key_env": "PLANTED_KEY"},
         }
         found = GatewaySettings.model_validate({"upstreams": upstreams, **settings})
-        tasks = {task.name: task.model_copy(update={"mode": mode})}
+        said = {"mode": mode, "elicit": elicit or task.elicit}
+        tasks = {task.name: task.model_copy(update=said)}
         app = Gateway(
             Setup.of(found, tasks), kept if kept is not None else store, answerer=answerer
         )
