@@ -98,8 +98,12 @@ class Redactor:
         claims: list[Claim] = []
         if self._detectors and len(text) >= _SHORTEST:
             view = View(text)
+            plain = view.plain
             for kind, find in self._detectors:
-                claims += [Claim(*view.place(*span), kind) for span in find(view.plain)]
+                for start, end in list(find(plain)):
+                    claims.append(Claim(*view.place(start, end), kind))
+                    # What one kind has claimed need not be looked at for the next.
+                    plain = plain[:start] + "\0" * (end - start) + plain[end:]
         for find_custom in self._custom:
             claims += outside(text, find_custom(text))
         return apart(claims) if len(claims) > 1 else claims

@@ -14,7 +14,7 @@ from limbeck.errors import UsageError
 from limbeck.serve.keys import FILE, ClientKey, create_key, is_usable, read_keys, revoke_key
 from limbeck.workspace import Workspace
 
-_SPAN = re.compile(r"(\d{1,6})([hdwy])", re.ASCII)
+_SPAN = re.compile(r"(\d{1,3})([hdwy])", re.ASCII)
 _HOURS = {"h": 1, "d": 24, "w": 168, "y": 8760}
 
 

@@ -295,10 +295,11 @@ def read_key(source: KeySource, environ: Mapping[str, str] = os.environ) -> str 
         return None
     path = Path(source.key_file).expanduser()
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        # Without waiting: a pipe in the place of the file would hold up the gateway.
+        file = open(path, "rb", opener=_without_waiting)  # noqa: PTH123
     except OSError as error:
         raise ConfigError(f"cannot read the key file {path}: {error.strerror}") from None
-    with os.fdopen(handle, "rb") as file:
+    with file:
         mode = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(mode):
             raise ConfigError(
@@ -320,3 +321,7 @@ def _one_word(value: str, where: str) -> str:
             f"{where} holds no key: wanted one word of printable ASCII, got {len(value)} characters"
         )
     return value
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)

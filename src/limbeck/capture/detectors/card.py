@@ -46,7 +46,11 @@ def find(text: str) -> Iterator[tuple[int, int]]:
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
     before, after = text[max(0, start - 2) : start], text[end : end + 2]
-    if before[-1:].isalnum() or (before[-1:] in (".", "-") and before[:1].isdigit()):
+    if (
+        before[-1:].isalnum()
+        or before[-1:] == "+"
+        or (before[-1:] in (".", "-") and before[:1].isdigit())
+    ):
         return False
     if after[:1].isalnum() or after[:1] == "_":
         return False
