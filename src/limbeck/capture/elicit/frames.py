@@ -54,7 +54,7 @@ def read_data(frame: bytes) -> dict[str, Any] | None:
     if not lines:
         return None
     try:
-        data = json.loads(b"\n".join(lines))
+        data = json.loads(b"\n".join(lines).decode())
     except (ValueError, RecursionError):
         return None
     return data if isinstance(data, dict) else None

@@ -54,7 +54,7 @@ class Restorer:
         shown = [self._edited(frame) for frame in self._frames.feed(chunk)]
         if self._editor.done or self._frames.overflowing:
             self._passing = True
-            shown.append(self._frames.close())
+            shown += [self._editor.finish(), self._frames.close()]
         return b"".join(shown)
 
     def close(self) -> bytes:
