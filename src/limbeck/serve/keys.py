@@ -296,7 +296,7 @@ def read_key(source: KeySource, environ: Mapping[str, str] = os.environ) -> str 
     path = Path(source.key_file).expanduser()
     try:
         # Without waiting: a pipe in the place of the file would hold up the gateway.
-        file = open(path, "rb", opener=_without_waiting)  # noqa: PTH123
+        file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - closed below
     except OSError as error:
         raise ConfigError(f"cannot read the key file {path}: {error.strerror}") from None
     with file:
