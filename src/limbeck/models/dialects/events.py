@@ -108,11 +108,12 @@ DONE = "[DONE]"
 
 
 class Backlog:
-    """The JSON of a stream's events, read many at a time: at a third of the cost of one by one.
+    """The JSON of a stream's events, read many at a time: that costs half of reading each as it comes.
 
     Bytes wait until one of `ends` is among them, until they are many, or until `rest` is asked for.
-    From then on, an end is seen in the chunk that completes it. An event is its JSON object, with the
-    event's name as `type` where the object has none; `DONE`; or None where it cannot be read.
+    Once one of `ends` was among them every chunk is read as it comes, so that the end is seen in the
+    chunk that completes it. An event is its JSON object, with the event's name as `type` where the
+    object has none; `DONE`; or None where it cannot be read.
     """
 
     MANY = 65_536
