@@ -74,11 +74,11 @@ class Teacher:
     def says_json(self, name: str, status: int = 200, **headers: str) -> None:
         """Reply with a file of `tests/wire`; underscores in header names stand for hyphens."""
         kind = {"content-type": "application/json", "request-id": f"req_{name}"}
-        self.says.append(Said(status, kind | _headers(headers), [wire(name)]))
+        self.says.append(Said(status, kind | _headers(headers), [read_wire(name)]))
 
     def says_stream(self, name: str, *, cut: int | None = None, **headers: str) -> None:
         """Stream the events of a file of `tests/wire`; `cut` hangs up after so many."""
-        events = [event + b"\n\n" for event in wire(name).split(b"\n\n") if event.strip()]
+        events = [event + b"\n\n" for event in read_wire(name).split(b"\n\n") if event.strip()]
         kind = {"content-type": "text/event-stream", "request-id": f"req_{name}"}
         parts: list[Part] = list(events[:cut])
         self.says.append(Said(200, kind | _headers(headers), parts, whole=cut is None))
@@ -88,8 +88,14 @@ def _headers(given: dict[str, str]) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in given.items()}
 
 
-def wire(name: str) -> bytes:
+def read_wire(name: str) -> bytes:
     return (WIRE / name).read_bytes()
+
+
+@pytest.fixture
+def wire() -> Callable[[str], bytes]:
+    """`wire(name)` is the content of a file of `tests/wire`."""
+    return read_wire
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -18,6 +18,7 @@ VERTEX = "/v1/projects/p/locations/l/publishers/anthropic/models"
         (f"{VERTEX}/m-1@2:rawPredict", Place("anthropic", "m-1@2")),
         (f"{VERTEX}/m-1:streamRawPredict", Place("anthropic", "m-1")),
         ("/model/anthropic.m-1%3A0/invoke", Place("anthropic", "anthropic.m-1:0")),
+        ("/model/m-1/invoke-with-response-stream", Place("anthropic", "m-1")),
         ("/v1/messages/count_tokens", None),
         ("/v1/messages/batches", None),
         (f"{VERTEX}/count-tokens:rawPredict", None),

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from limbeck.models.dialects.table import TABLE, dialect
 
 _VERTEX = re.compile(r"/models/(?P<model>[^/]+):(?:streamRawPredict|rawPredict)$")
-_BEDROCK = re.compile(r"/model/(?P<model>[^/]+)/invoke$")
+_BEDROCK = re.compile(r"/model/(?P<model>[^/]+)/invoke(?:-with-response-stream)?$")
 _NO_CALLS = ("count-tokens",)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 from limbeck.capture.elicit.prepare import Prepared, how_much
 from limbeck.capture.elicit.stream import Restorer
 from limbeck.capture.recording import Exchange, Recording, record_reply
+from limbeck.capture.sdk import aws_events
 from limbeck.errors import DataError
 from limbeck.models.call import Reply
 from limbeck.models.dialects.openai_chat import UsageHider
@@ -90,7 +91,11 @@ class Watch:
         self.exchange.request_id = named or self.exchange.request_id
         self._decode_whole = decode_whole
         self._decode = _incremental(headers.get("content-encoding"))
-        if status == 200 and headers.get("content-type", "").startswith(EVENTS):
+        kind = headers.get("content-type", "").lower()
+        if status == 200 and kind.startswith(aws_events.KIND):
+            self._reader = self._dialect.StreamReader()
+            self._decode = aws_events.AwsEvents().feed
+        elif status == 200 and kind.startswith(EVENTS):
             self._reader = self._dialect.StreamReader()
             # Packed bytes cannot be changed on their way.
             if self._decode is bytes:
@@ -157,7 +162,7 @@ class Watch:
             return None
         try:
             return self._decode(chunk)
-        except zlib.error:
+        except (zlib.error, ValueError):
             self._decode = None
             return None
 
