@@ -11,7 +11,7 @@ from limbeck.capture.redact import Redactor
 from limbeck.capture.skeleton import Division
 from limbeck.models.call import Call, Reply
 from limbeck.models.prices import cost_usd
-from limbeck.types import Elicited, Price, Provenance, Status, Task, Trace, canonical_json
+from limbeck.types import Elicited, Price, Provenance, Status, Task, Trace, Usage, canonical_json
 
 NO_PRICE = Price()
 
@@ -72,16 +72,19 @@ def record_reply(
         provenance=provenance(exchange, model),
         elicited=exchange.elicited,
         usage=reply.usage,
-        cost_usd=cost_usd(
-            model,
-            reply.usage,
-            task.teacher.price if task else NO_PRICE,
-            provider=exchange.provider,
-        ),
+        cost_usd=_cost_usd(exchange, model, reply.usage),
         latency_s=latency_s,
         created_at=exchange.at,
     )
     return redacted(exchange, trace)
+
+
+def _cost_usd(exchange: Exchange, model: str, usage: Usage) -> float | None:
+    """None where nobody knows: the price, or what was used, as when a reply broke off."""
+    if usage.input == 0 and usage.output == 0:
+        return None
+    price = exchange.task.teacher.price if exchange.task else NO_PRICE
+    return cost_usd(model, usage, price, provider=exchange.provider)
 
 
 def redacted(exchange: Exchange, trace: Trace) -> Recording:
