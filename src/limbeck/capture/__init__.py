@@ -6,14 +6,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from limbeck.capture.sdk.note import outcome as outcome
     from limbeck.capture.sdk.note import record as record
     from limbeck.capture.sdk.scope import correlate as correlate
+    from limbeck.capture.sdk.scope import task as task
     from limbeck.capture.sdk.wrapping import wrap as wrap
 
 _FOUND_IN = {
     "wrap": "limbeck.capture.sdk.wrapping",
     "record": "limbeck.capture.sdk.note",
+    "outcome": "limbeck.capture.sdk.note",
     "correlate": "limbeck.capture.sdk.scope",
+    "task": "limbeck.capture.sdk.scope",
 }
 
 

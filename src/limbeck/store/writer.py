@@ -58,7 +58,8 @@ class Writer:
         self._finish = finish
         self._most = most
         self._waiting: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
+        # A finalizer may bring a trace in a thread that is just bringing another.
+        self._lock = threading.RLock()
         self._closed = False
         # Not a daemon: what was submitted is written before the process may end.
         self._thread = threading.Thread(target=self._run, name="limbeck-writer")

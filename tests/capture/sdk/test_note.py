@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from limbeck.capture import correlate, record
+from limbeck.capture import correlate, outcome, record
+from limbeck.capture import task as of_task
 from limbeck.capture.reply import reread
-from limbeck.capture.sdk.scope import task as of_task
 from limbeck.errors import ConfigError, StoreError
 from limbeck.store.store import Store
 from limbeck.types import RedactForm, Task, Trace, Usage
@@ -84,3 +84,29 @@ def test_a_store_that_fails_is_said(tasked: Workspace) -> None:
 
     with pytest.raises(StoreError, match=r"the call was not recorded: .*No space left"):
         record("refunds", "x", reply="y", store=Full())
+
+
+def test_an_outcome_finds_its_call_by_any_of_its_names(tasked: Workspace) -> None:
+    with correlate("order 7"):
+        trace_id = record("refunds", "12 days", answer="grant", request_id="req_1")
+        assert outcome("grant") == trace_id
+    assert outcome(correct=True, request_id="req_1") == trace_id
+    assert outcome("deny", trace_id=trace_id, source="gold") == trace_id
+    with Store(tasked.store_url) as store:
+        assert store.counts().outcomes == 3
+        assert store.truths("refunds")[trace_id].value == "deny"
+
+
+def test_an_outcome_may_come_before_its_call(tasked: Workspace) -> None:
+    assert outcome("grant", correlation="order 9") is None
+    trace_id = record("refunds", "12 days", answer="grant", correlation="order 9")
+    with Store(tasked.store_url) as store:
+        store.settle()
+        assert store.truths("refunds")[trace_id].value == "grant"
+
+
+def test_an_outcome_of_no_call_or_of_no_content_is_refused(tasked: Workspace) -> None:
+    with pytest.raises(ValueError, match="names of the trace"):
+        outcome("grant")
+    with pytest.raises(ValueError, match="at least one"):
+        outcome(correlation="order 7")

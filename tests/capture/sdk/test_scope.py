@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from limbeck.capture import correlate
-from limbeck.capture.sdk.scope import Scope, current_scope, task
+from limbeck.capture import correlate, task
+from limbeck.capture.sdk.scope import Scope, current_scope
 
 
 def test_an_inner_block_adds_to_the_outer_one_and_ends_with_it() -> None:

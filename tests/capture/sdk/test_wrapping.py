@@ -14,10 +14,9 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from limbeck.capture import wrap
+from limbeck.capture import correlate, wrap
+from limbeck.capture import task as of_task
 from limbeck.capture.reply import reread
-from limbeck.capture.sdk.scope import correlate
-from limbeck.capture.sdk.scope import task as of_task
 from limbeck.errors import ConfigError
 from limbeck.store.store import Store
 from limbeck.types import Task, Trace

@@ -43,7 +43,7 @@ class Journal:
         self._store: TraceSink | None = None
         self._closed = False
         self._abandoned: list[object] = []
-        self._opened()
+        self.store()
 
     def submit(self, trace: Trace, blobs: Mapping[str, bytes] = NO_BLOBS) -> Future[Kept]:
         """A future that is done when `trace` is on disk, or holds what the store raised."""
@@ -66,7 +66,8 @@ class Journal:
         if writer is not None:
             writer.close()
 
-    def _opened(self) -> TraceSink:
+    def store(self) -> TraceSink:
+        """The store, open in this process. Raises StoreError."""
         with self._lock:
             if self._store is None:
                 given = self._place
@@ -78,13 +79,13 @@ class Journal:
             if self._closed:
                 raise RuntimeError("the journal is closed")
             if self._writer is None:
-                self._writer = Writer(self._opened(), self._finish)
+                self._writer = Writer(self.store(), self._finish)
                 _watch_for_the_end()
             return self._writer
 
     def _write_here(self, entry: Entry) -> None:
         try:
-            self._opened().record([entry.trace], (), entry.blobs)
+            self.store().record([entry.trace], (), entry.blobs)
         except Exception as error:  # noqa: BLE001 - the waiter is told what the store raised
             self._finish([entry], error)
         else:

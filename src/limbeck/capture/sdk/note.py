@@ -7,13 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from limbeck.capture.outcomes import attach
 from limbeck.capture.recording import Recording
 from limbeck.capture.sdk.desk import open_desk
 from limbeck.capture.sdk.journal import Place
 from limbeck.capture.sdk.scope import current_scope
 from limbeck.errors import StoreError
 from limbeck.models.prices import cost_usd
+from limbeck.store.store import Store
 from limbeck.types import (
+    OutcomeSource,
     Price,
     Provenance,
     Rationale,
@@ -100,6 +103,42 @@ def record(
     if isinstance(error, Exception):
         raise StoreError(f"the call was not recorded: {error}") from error
     return kept.trace.id
+
+
+def outcome(
+    value: str | None = None,
+    *,
+    correct: bool | None = None,
+    trace_id: str | None = None,
+    request_id: str | None = None,
+    correlation: str | None = None,
+    source: OutcomeSource = "downstream",
+    at: datetime | None = None,
+    workspace: Workspace | str | Path | None = None,
+    store: Store | str | Path | None = None,
+) -> str | None:
+    """Attach what turned out to be true of a call: the right answer, whether its answer was right, or
+    both. Returns the trace's id; None where the call is not recorded yet, and the outcome is kept until
+    it is.
+
+    Name the call by one of `trace_id`, `request_id` (the provider's) and `correlation` (your own; that
+    of the surrounding `correlate` where nothing is given). Raises ValueError for what is no outcome,
+    ConfigError and StoreError.
+    """
+    names = {"trace_id": trace_id, "request_id": request_id, "correlation": correlation}
+    if not any(names.values()):
+        names["correlation"] = current_scope().correlation
+    entry = {**names, "value": value, "correct": correct, "source": source, "at": at}
+    opened = open_desk(workspace, store).journal.store()
+    if not isinstance(opened, Store):
+        raise TypeError(
+            f"the store is {opened!r}; wanted a limbeck.store.store.Store, or its place"
+        )
+    given = {name: said for name, said in entry.items() if said is not None}
+    [result] = attach(opened, [given])
+    if result.error is not None:
+        raise ValueError(f"this is no outcome: {result.error}")
+    return result.trace_id
 
 
 def _skeleton(task: Task | None) -> dict[str, bytes]:
