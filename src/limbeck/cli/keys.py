@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from limbeck.cli.given import read_span
 from limbeck.errors import UsageError
 from limbeck.serve.keys import FILE, ClientKey, create_key, is_usable, read_keys, revoke_key
 from limbeck.workspace import Workspace
-
-_SPAN = re.compile(r"(\d{1,3})([hdwy])", re.ASCII)
-_HOURS = {"h": 1, "d": 24, "w": 168, "y": 8760}
 
 
 class Action(StrEnum):
@@ -65,7 +62,7 @@ def command(
         print(_as_json(revoked, now) if as_json else f"revoked  {name} (...{revoked.ends})")
         return
     tasks = [workspace.task(one).name for one in task or ()]
-    until = now + _span(expires) if expires else None
+    until = _until(now, expires) if expires else None
     secret, key = create_key(path, name, now=now, tasks=tasks, rate=rate, expires_at=until)
     if as_json:
         print(json.dumps({"secret": secret, **json.loads(_as_json(key, now))}, indent=2))
@@ -73,11 +70,13 @@ def command(
         print(_created(secret, key))
 
 
-def _span(text: str) -> timedelta:
-    found = _SPAN.fullmatch(text)
-    if found is None or int(found[1]) == 0:
-        raise UsageError(f"--expires is {text!r}; wanted a time such as 12h, 90d, 8w or 1y")
-    return timedelta(hours=int(found[1]) * _HOURS[found[2]])
+def _until(now: datetime, expires: str) -> datetime:
+    try:
+        return now + read_span("--expires", expires)
+    except OverflowError:
+        raise UsageError(
+            f"--expires is {expires!r}, which no calendar reaches; leave it out"
+        ) from None
 
 
 def _created(secret: str, key: ClientKey) -> str:
