@@ -254,13 +254,15 @@ class Relay:
             return await self._unreached(asking, HangUpError(f"{error}; raise max_reply_bytes"))
         return await self._whole(asking, response, body)
 
-    async def _response(self, client: Client, teacher: Teacher, data: bytes) -> Response:
+    async def _response(
+        self, client: Client, teacher: Teacher, data: bytes, *, bodiless: bool = False
+    ) -> Response:
         """The reply, when its head is here; a client that goes away ends the request."""
         connection = await self._pool.connection(teacher.origin)
         if client.gone:
             self._pool.give_back(connection)
             raise HangUpError("the client went away")
-        asked: Asked = connection.ask(data)
+        asked: Asked = connection.ask(data, bodiless=bodiless)
         client.on_gone = asked.abort
         return await asked.response()
 
@@ -362,23 +364,19 @@ class Relay:
         data = teacher.request(
             request.method, route.path, route.query, request.headers, request.body, read=False
         )
-        bodiless = request.method == b"HEAD"
+        bodiless, began = request.method == b"HEAD", False
         try:
-            connection = await self._pool.connection(teacher.origin)
-            asked = connection.ask(data, bodiless=bodiless)
-            client.on_gone = asked.abort
-            response = await asked.response()
-        except Failure as error:
-            self._counts.teacher_failures += 1
-            return refuse(client, teacher.dialect, *_failure(error))
-        client.start(response.status, to_client(response.headers), response.reason)
-        try:
+            response = await self._response(client, teacher, data, bodiless=bodiless)
+            client.start(response.status, to_client(response.headers), response.reason)
+            began = True
             await Through(client, response).run()
-        except Failure:
+        except Failure as error:
             if client.gone:
                 self._counts.clients_gone += 1
-            else:
-                self._counts.teacher_failures += 1
+                return
+            self._counts.teacher_failures += 1
+            if not began:
+                refuse(client, teacher.dialect, *_failure(error))
 
 
 NOT_KEPT = "the gateway could not write this call down, and is set to refuse such calls"

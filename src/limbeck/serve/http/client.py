@@ -97,6 +97,7 @@ class Response:
 
     async def read(self, most: int) -> bytes:
         """The whole body. Raises HangUpError, SilentError, and OverflowError beyond `most` bytes."""
+        self.resume()
         while not self._done and self.size <= most:
             await self._more()
         if self.size > most:
@@ -224,6 +225,11 @@ class Connection(asyncio.Protocol):
         self._size = 0
         self._body: list[bytes] = []
         self._whole = False
+        self._strange = False
+
+    def on_message_begin(self) -> None:
+        if self._whole:
+            self._strange = True  # behind the reply comes what nobody asked for
 
     def on_status(self, reason: bytes) -> None:
         self._reason += reason
@@ -235,6 +241,8 @@ class Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if 100 <= status < 200 and status != 101:
             return
+        if status < 200:
+            raise ValueError(f"a status of {status}")
         if self._head is None or self._response is not None:
             raise ValueError("a reply that nobody asked for")
         # What comes after the body as trailers is collected apart, and passed over.
@@ -262,12 +270,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._head is None or (self._response is not None and self._response.done):
             # Bytes that no request asked for: what follows them cannot be trusted.
+            self.closed = True
             self._transport.abort()
-            return None
+            return
         self.silent_since = self._pool.loop.time()
         self._size += len(data)
-        if self._response is None and self._size > LONGEST_HEAD:
-            return self._fail(HangUpError(f"the head is longer than {LONGEST_HEAD:,} bytes"))
         wrong: Exception | None = None
         try:
             self._parser.feed_data(data)
@@ -278,10 +285,11 @@ class Connection(asyncio.Protocol):
             body, self._body = self._body, []
             response.feed(body[0] if len(body) == 1 else b"".join(body))
         if self._whole and response is not None:
-            self._done(keep=self._keep and wrong is None)
+            self._done(keep=self._keep and wrong is None and not self._strange)
         elif wrong is not None:
             self._fail(HangUpError(f"the reply is not HTTP/1.1: {wrong}"))
-        return None
+        elif response is None and self._size > LONGEST_HEAD:
+            self._fail(HangUpError(f"the head is longer than {LONGEST_HEAD:,} bytes"))
 
     def _done(self, *, keep: bool) -> None:
         response, self._response, self._head = self._response, None, None
@@ -393,8 +401,9 @@ class Pool:
                 )
         except TimeoutError:
             raise SilentError(f"no connection within {self._connect_s:g} seconds") from None
-        except OSError as error:
-            raise UnreachableError(error.strerror or type(error).__name__) from error
+        except (OSError, UnicodeError) as error:  # UnicodeError: a host that is no name
+            said = error.strerror if isinstance(error, OSError) else str(error)
+            raise UnreachableError(said or type(error).__name__) from error
         self._all.add(connection)
         return connection
 

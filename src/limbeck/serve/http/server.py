@@ -24,6 +24,8 @@ QUEUED = 16
 """Pipelined requests that wait on one connection before it is read no further."""
 CUT_S = 5.0
 """Seconds for calls that were cut off at the end to be written down."""
+LINGER_S = 5.0
+"""Seconds for which a refused client may go on sending: closed at once, it would not see why."""
 WRITE_BUFFER = 256 * 1024
 """Bytes that wait for a slow client before its teacher is made to wait too."""
 
@@ -66,6 +68,9 @@ class Client(asyncio.Protocol):
         self._ended = False
         self._paused = False
         self._refused: tuple[int, str] | None = None
+        self._written = self._taken = 0
+        self._taken_at = self._loop.time()
+        self._over = False
         self.busy = False
         self.gone = False
         self.deadline = self._loop.time() + self._limits.request_s
@@ -82,15 +87,16 @@ class Client(asyncio.Protocol):
         self.task = self._loop.create_task(self._run())
 
     def data_received(self, data: bytes) -> None:
-        if self._refused is not None:
-            return
         self._size += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._stay(data[upgrade.args[0] :])
-        except httptools.HttpParserError as error:
-            self._refuse(400, f"this is not HTTP/1.1: {error}")
+        pieces = [memoryview(data)]
+        while pieces and self._refused is None:
+            piece = pieces.pop()
+            try:
+                self._parser.feed_data(piece)
+            except httptools.HttpParserUpgrade as upgrade:
+                pieces += [piece[upgrade.args[0] :], memoryview(self._stay())]
+            except httptools.HttpParserError as error:
+                self._refuse(400, f"this is not HTTP/1.1: {error}")
         # What has come of a message is weighed once a piece, so that it may exceed by one piece.
         limits = self._limits
         if not self._whole_head and self._size > limits.headers:
@@ -98,31 +104,33 @@ class Client(asyncio.Protocol):
         elif self._size > limits.body + limits.headers:
             self._refuse(413, f"the body is longer than {limits.body:,} bytes")
 
-    def _stay(self, rest: bytes) -> None:
-        """Pass over an offer to change the protocol (RFC 9110, 7.8); the parser stopped at its head."""
+    def _stay(self) -> bytes:
+        """Pass over an offer to change the protocol (RFC 9110, 7.8); the parser stopped at its head.
+
+        The head as it would have been without.
+        """
         offered = self._waiting.pop()
         if offered.method == b"CONNECT":
             self._refuse(405, "CONNECT is for proxies; this is a gateway")
-            return
         kept = [(name, value) for name, value in offered.headers if name.lower() != b"upgrade"]
         line = b"%b %b HTTP/%b" % (offered.method, offered.target, offered.version.encode())
         self._parser = httptools.HttpRequestParser(self)
-        self.data_received(head(line, kept) + rest)
+        return head(line, kept)
 
     def eof_received(self) -> None:
+        # A client that only ends its side looks like one that went away, whose teacher must stop.
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.gone = True
-        self._server.clients.discard(self)
         self._wake_up()
         self._drained()
         if self.on_gone is not None:
             self.on_gone()
+        self._leave()
 
     def pause_writing(self) -> None:
         self._paused = True
-        self.deadline = self._loop.time() + self._limits.stalled_s
 
     def resume_writing(self) -> None:
         self._paused = False
@@ -141,6 +149,7 @@ class Client(asyncio.Protocol):
         self._body: list[bytes] = []
         self._size = 0
         self._whole_head = False
+        self._expects = False
 
     def on_message_begin(self) -> None:
         self._reset()
@@ -156,13 +165,29 @@ class Client(asyncio.Protocol):
         # What comes after the body as trailers is collected apart, and passed over.
         self._headers, self._lines = self._lines, []
         self._whole_head = True
-        if find(self._headers, b"expect") is not None and not self.busy:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        length = find(self._headers, b"content-length")
+        coding = find(self._headers, b"transfer-encoding")
+        if length is not None and int(length) > self._limits.body:
+            self._refuse(413, f"the body is longer than {self._limits.body:,} bytes")
+        elif coding is not None and coding.lower() != b"chunked":
+            self._refuse(501, "the one transfer-encoding that is known here is chunked")
+        elif find(self._headers, b"expect") is not None:
+            self._expects = self._parser.get_http_version() != "1.0"
+            if not self.busy and not self._waiting:
+                self._continue()
+
+    def _continue(self) -> None:
+        """Let a client that asks first send its body."""
+        if self._expects:
+            self._expects = False
+            self._put(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, data: bytes) -> None:
         self._body.append(data)
 
     def on_message_complete(self) -> None:
+        if self._refused is not None:
+            return
         parser = self._parser
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._waiting.append(
@@ -177,6 +202,7 @@ class Client(asyncio.Protocol):
         )
         self._body = []
         self._size = 0
+        self._expects = False
         if len(self._waiting) > QUEUED:
             self._transport.pause_reading()
         self._wake_up()
@@ -198,12 +224,15 @@ class Client(asyncio.Protocol):
         self, status: int, headers: RawHeaders, body: bytes, reason: bytes | None = None
     ) -> None:
         """Answer with a whole body, whose length is stated here."""
-        kept = [*headers, (b"content-length", b"%d" % len(body))]
         assert self._request is not None
+        if status in (204, 304):
+            kept, body = headers, b""
+        else:
+            kept = [*headers, (b"content-length", b"%d" % len(body))]
         if self._request.method == b"HEAD":
             body = b""
         self._begun = self._ended = True
-        self._transport.write(self._head(status, kept, reason) + body)
+        self._put(self._head(status, kept, reason) + body)
 
     def start(self, status: int, headers: RawHeaders, reason: bytes | None = None) -> None:
         """Begin an answer whose body follows. Without a `content-length` it is sent in chunks."""
@@ -211,12 +240,13 @@ class Client(asyncio.Protocol):
         has_length = any(name.lower() == b"content-length" for name, _ in headers)
         bodiless = self._request.method == b"HEAD" or status in (204, 304)
         self._chunked = not has_length and not bodiless and self._request.version == "1.1"
+        self._framed = has_length or self._chunked
         if self._chunked:
             headers = [*headers, (b"transfer-encoding", b"chunked")]
         elif not has_length and not bodiless:
             self._request.keep_alive = False
         self._begun = True
-        self._transport.write(self._head(status, headers, reason))
+        self._put(self._head(status, headers, reason))
 
     def write(self, data: bytes) -> None:
         """Send a part of the body."""
@@ -224,9 +254,7 @@ class Client(asyncio.Protocol):
             return
         if self._chunked:
             data = b"%x\r\n%b\r\n" % (len(data), data)
-        self._transport.write(data)
-        if self._paused:
-            self.deadline = self._loop.time() + self._limits.stalled_s
+        self._put(data)
 
     def end(self, data: bytes = b"") -> None:
         """Send the last part of the body, which may be empty."""
@@ -235,9 +263,13 @@ class Client(asyncio.Protocol):
             return
         if self._chunked:
             last = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
-            self._transport.write(last)
+            self._put(last)
         elif data:
-            self._transport.write(data)
+            self._put(data)
+
+    def _put(self, data: bytes) -> None:
+        self._written += len(data)
+        self._transport.write(data)
 
     def _head(self, status: int, headers: RawHeaders, reason: bytes | None) -> bytes:
         assert self._request is not None
@@ -257,27 +289,38 @@ class Client(asyncio.Protocol):
                 request = await self._next()
                 if request is None:
                     break
-                self._request, self._begun, self._ended, self._chunked = (
-                    request,
-                    False,
-                    False,
-                    False,
-                )
+                self._request = request
+                self._begun = self._ended = self._chunked = self._framed = False
                 self.busy = True
-                self.deadline = float("inf")
                 await self._answer(request)
                 self.busy = False
                 self.on_gone = self.on_drained = None
-                if not self._ended:
-                    self._transport.abort()
-                    break
-                if not request.keep_alive:
+                if not (self._ended and request.keep_alive):
                     break
                 self.deadline = self._loop.time() + self._limits.idle_s
         finally:
             self.busy = False
-            if not self.gone:
-                self._transport.close()
+            self._over = True
+            self._close()
+            self._leave()
+
+    def _close(self) -> None:
+        """End the connection when what was sent is out."""
+        if self.gone:
+            return
+        if self._begun and not self._ended and not self._framed:
+            # Its end would look like the end of the body.
+            self._transport.abort()
+        elif self._refused is not None:
+            # Closed with bytes unread, the connection is reset, and the reply lost on its way.
+            self.deadline = self._loop.time() + LINGER_S
+            self._transport.write_eof()
+            self._transport.resume_reading()
+        else:
+            self._transport.close()
+
+    def _leave(self) -> None:
+        if self.gone and self._over:
             self._server.left(self)
 
     async def _next(self) -> Request | None:
@@ -289,6 +332,7 @@ class Client(asyncio.Protocol):
                 self._request = Request(b"", b"", [], b"", keep_alive=False)
                 self.send(status, [(b"content-type", b"text/plain; charset=utf-8")], why.encode())
                 return None
+            self._continue()
             self._wake = self._loop.create_future()
             await self._wake
         if len(self._waiting) == QUEUED and self._refused is None:
@@ -311,7 +355,13 @@ class Client(asyncio.Protocol):
 
     def check(self, now: float) -> None:
         """Disconnect a client that is silent, or takes nothing, for too long."""
-        if now > self.deadline and (not self.busy or self._paused):
+        unsent = self._transport.get_write_buffer_size()
+        taken = self._written - unsent
+        if not unsent or taken > self._taken:
+            self._taken, self._taken_at = taken, now
+        elif now - self._taken_at > self._limits.stalled_s:
+            self._transport.abort()
+        if not unsent and not self.busy and now > self.deadline:
             self._transport.abort()
 
     def cut(self) -> None:
