@@ -116,6 +116,8 @@ def _fit(pieces: list[str], texts: Sequence[str], enough: float) -> Fitted | Non
         values = [found for text in texts if (found := _values(pieces, text)) is not None]
         if len(values) >= enough * len(texts):
             grown = _grown(pieces, values)
+            if not any(piece.strip() for piece in grown):
+                return None
             named = _named(grown, [found for text in texts if (found := _values(grown, text))])
             return Fitted(named, len(values) / len(texts)) if named else None
         if len(pieces) == 2:

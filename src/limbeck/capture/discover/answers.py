@@ -177,7 +177,7 @@ def _values(answers: Sequence[str]) -> _Values:
     numbers of one digit; other numbers are numbers."""
     labels = _labels(answers)
     numbers = _share(number.normalize(_NUMBER, answer) is not None for answer in answers)
-    named = sum(label.share for label in labels)
+    named = math.fsum(label.share for label in labels)
     grades = all(re.fullmatch(r"\d", label.text) for label in labels)
     if labels and (numbers < CLEAR or (grades and len(labels) <= 5)):
         return _Values("choice", named, labels)

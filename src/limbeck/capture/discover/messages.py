@@ -17,7 +17,8 @@ FEWEST = 8
 LEAST_SHARE = 0.01
 SHINGLE = 4
 _MORE_WORDS = 10
-"""So many more constant words make a part of the messages a template of its own."""
+"""So many more constant words, or as many as all have in common, make each of a few parts a template
+of its own."""
 _MOST_PARTS = 5
 _MOST_PHRASES = 60
 """Phrases that are tried, one after the other, to divide messages by."""
@@ -96,7 +97,7 @@ class _Search:
         whole = find_template([self._texts[at] for at in of]) if core else None
         if whole is not None and whole.words < INSTRUCTION_WORDS:
             whole = None
-        if parts and (whole is None or self._say_more(parts, rest, core, of)):
+        if parts and (whole is None or self._say_more(whole, parts, rest, core)):
             return [one for part in parts for one in self._divided(part, core)]
         return [whole] if whole is not None else []
 
@@ -110,7 +111,7 @@ class _Search:
                 break
             part = [at for at in left if frequent in self._shingled[at]]
             shared = self._core(part)
-            if len(part) < len(of) and _words_of(shared - core) >= INSTRUCTION_WORDS:
+            if len(part) < len(of) and _new_words(shared, core) >= INSTRUCTION_WORDS:
                 parts.append(part)
                 left = _without(left, part)
             else:
@@ -118,15 +119,16 @@ class _Search:
         return parts, left
 
     def _say_more(
-        self, parts: list[list[int]], rest: list[int], core: frozenset[str], of: list[int]
+        self, whole: Fitted, parts: list[list[int]], rest: list[int], core: frozenset[str]
     ) -> bool:
         """Whether the parts are jobs of their own, and not wordings of one."""
-        if len(rest) > (1 - NEARLY_ALL) * len(of) or len(parts) < 2:
+        covered = sum(map(len, parts))
+        if len(rest) > (1 - NEARLY_ALL) * (covered + len(rest)) or len(parts) < 2:
             return False
         if any(self._different(parts[0], part) for part in parts[1:]):
             return True
-        more = [_words_of(self._core(part) - core) for part in parts]
-        return len(parts) <= _MOST_PARTS and min(more) >= _MORE_WORDS
+        more = min(_new_words(self._core(part), core) for part in parts)
+        return len(parts) <= _MOST_PARTS and more >= min(_MORE_WORDS, whole.words)
 
     def _frequent(self, of: list[int], known: frozenset[str] = frozenset()) -> str | None:
         """The phrase, beside `known`, that most messages of `of` have; None where too few do."""
@@ -146,11 +148,10 @@ def _without(of: list[int], taken: list[int]) -> list[int]:
     return [at for at in of if at not in gone]
 
 
-def _words_of(phrases: frozenset[str]) -> int:
-    """About how many words overlapping phrases have together: each but the first adds one token."""
-    if not phrases:
-        return 0
-    return max(words(" ".join(phrases)) // SHINGLE, 1) + SHINGLE - 1
+def _new_words(phrases: frozenset[str], known: frozenset[str]) -> int:
+    """How many different words `phrases` have beside those of `known`."""
+    found, old = (set(" ".join(of).split()) for of in (phrases, known))
+    return sum(words(word) for word in found - old)
 
 
 def _shingles(text: str) -> frozenset[str]:

@@ -172,4 +172,5 @@ def _teacher_section(candidate: Candidate, task: Task) -> str:
 
 
 def _toml(**values: Any) -> str:
-    return tomli_w.dumps(values, multiline_strings=True)
+    # In a text of several lines TOML takes a carriage return for a part of the line end.
+    return tomli_w.dumps(values, multiline_strings="\r" not in "".join(map(str, values.values())))
