@@ -184,6 +184,7 @@ def _named(pieces: Sequence[str], values: Sequence[Sequence[str]]) -> str | None
     return made if parse(made) == (tuple(pieces), tuple(names)) else None
 
 
+_NAME = re.compile(r"[A-Z][\w'-]*(?: [A-Z][\w'-]*){0,2}")
 _LABELS = (
     re.compile(r"<([A-Za-z][\w-]{0,30})>\s*$"),
     re.compile(r"\"([A-Za-z]\w{0,30})\"\s*:\s*\"?$"),
@@ -202,4 +203,4 @@ def _field_name(before: str, values: Sequence[str]) -> str | None:
             name = re.sub(r"[^a-z0-9]+", "_", found[1].lower()).strip("_")
             # Of a whole sentence only the end is a label.
             return "_".join(name.split("_")[-2:] if name.count("_") > 2 else [name])
-    return None
+    return "name" if all(map(_NAME.fullmatch, values)) else None
