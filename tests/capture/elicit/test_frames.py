@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limbeck.capture.elicit import frames
 from limbeck.capture.elicit.frames import Frames, read_data, with_data
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([b"data: x", b"\n", b"\r\n", b"\r", b"\n\n", b": y"])).map(b"".join),
     st.lists(st.integers(0, 3)),

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from limbeck.capture.elicit.cutter import MOST_HELD, cut
@@ -34,6 +34,7 @@ def in_pieces(cutter: FieldCutter, text: str, sizes: list[int]) -> str:
     return shown + cutter.feed(text[at:]) + cutter.close(cut_off=False)
 
 
+@settings(deadline=None)
 @given(OBJECTS, st.text(), st.integers(0, 2), st.integers(0, 4), st.lists(st.integers(0, 5)))
 def test_the_object_is_written_as_if_the_property_had_never_been(
     rest: dict[str, Any], why: str, style: int, place: int, sizes: list[int]
@@ -46,6 +47,7 @@ def test_the_object_is_written_as_if_the_property_had_never_been(
     assert cutter.rationale == (why.strip() or None)
 
 
+@settings(deadline=None)
 @given(OBJECTS, st.integers(0, 2), st.lists(st.integers(0, 5)))
 def test_an_object_without_the_property_keeps_every_character(
     rest: dict[str, Any], style: int, sizes: list[int]
@@ -56,6 +58,7 @@ def test_an_object_without_the_property_keeps_every_character(
     assert (cutter.rationale, cutter.taken) == (None, 0)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet='{}[]",:\\ rationle"x1\n', max_size=40), st.lists(st.integers(0, 5)))
 def test_what_is_no_json_raises_nothing_and_pieces_make_no_difference(
     text: str, sizes: list[int]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from limbeck.capture.elicit.cutter import MOST_HELD, WHITE, cut
@@ -20,6 +20,7 @@ def pieces(text: str, sizes: list[int]) -> list[str]:
     return [*out, text[at:]]
 
 
+@settings(deadline=None)
 @given(FRAGMENTS, FRAGMENTS, st.lists(st.integers(0, 4)))
 def test_the_reply_is_what_stands_after_the_first_block(
     why: str, said: str, sizes: list[int]
@@ -34,6 +35,7 @@ def test_the_reply_is_what_stands_after_the_first_block(
     assert cutter.rationale == (why.strip() or None)
 
 
+@settings(deadline=None)
 @given(FRAGMENTS, st.lists(st.integers(0, 4)), st.booleans())
 def test_pieces_make_no_difference(text: str, sizes: list[int], cut_off: bool) -> None:
     once, often = TagCutter(), TagCutter()
@@ -42,6 +44,7 @@ def test_pieces_make_no_difference(text: str, sizes: list[int], cut_off: bool) -
     assert (often.rationale, often.taken) == (once.rationale, once.taken)
 
 
+@settings(deadline=None)
 @given(FRAGMENTS)
 def test_a_text_that_begins_otherwise_keeps_every_character(text: str) -> None:
     text = "." + text

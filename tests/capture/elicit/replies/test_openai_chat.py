@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from limbeck.capture.elicit.cutter import WHITE
@@ -28,7 +28,8 @@ FORCED = PLAIN | {
 }
 
 TEXTS = st.lists(
-    st.one_of(st.text(max_size=8), st.sampled_from(["<rationale>", "</rationale>", "é", "\\n"]))
+    st.one_of(st.text(max_size=8), st.sampled_from(["<rationale>", "</rationale>", "é", "\\n"])),
+    max_size=6,
 ).map("".join)
 SIZES = st.lists(st.integers(0, 90), max_size=40)
 
@@ -107,6 +108,7 @@ def collected(stream: bytes) -> dict[str, Any]:
     return whole
 
 
+@settings(deadline=None)
 @given(TEXTS, TEXTS, TEXTS, st.integers(1, 30), SIZES)
 def test_inline_the_client_sees_what_it_would_have_seen(
     ask: Ask, passed: Pass, why: str, one: str, two: str, size: int, sizes: list[int]
@@ -127,7 +129,13 @@ def test_inline_the_client_sees_what_it_would_have_seen(
     assert restored.rationale == restorer.rationale == (why.strip() or None)
 
 
-@given(TEXTS, st.dictionaries(st.text(), TEXTS, min_size=1), st.integers(1, 30), SIZES)
+@settings(deadline=None)
+@given(
+    TEXTS,
+    st.dictionaries(st.text(max_size=8), TEXTS, min_size=1, max_size=3),
+    st.integers(1, 30),
+    SIZES,
+)
 def test_by_schema_the_client_sees_what_it_would_have_seen(
     ask: Ask, passed: Pass, why: str, rest: dict[str, Any], size: int, sizes: list[int]
 ) -> None:
