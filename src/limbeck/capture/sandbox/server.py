@@ -1,8 +1,8 @@
 """The simulated teacher: a real HTTP server that answers sandbox questions, and errs on purpose.
 
-It speaks the Messages API and Chat Completions, streaming too, so that everything between it and
-the trace store is the code of real use. What it knows about its own mistakes goes to a file that
-nothing else reads.
+It speaks the Messages API, Chat Completions and Responses, streaming too, and their batch APIs, so
+that everything between it and the trace store is the code of real use. What it knows about its own
+mistakes goes to a file that nothing else reads.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import math
+import re
 import time
 import uuid
 from collections import Counter
@@ -24,6 +25,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from limbeck.capture.sandbox import faults
+from limbeck.capture.sandbox.batches import Batches, BatchRules
 from limbeck.capture.sandbox.tasks import ANSWER_MARKER, TABLE, Item, SandboxTask, load
 from limbeck.errors import DataError
 from limbeck.models.call import Call, Reply
@@ -36,6 +38,8 @@ MARK = {"x-limbeck-simulated": "1"}
 CHARACTERS_A_TOKEN = 4
 """Roughly what the tokenizers of frontier models make of English."""
 SIGNATURE = "c2ltdWxhdGVk"
+_INPUT = re.compile(r"<input>\n(.*?)\n</input>", re.DOTALL)
+"""Where the question stands when an explanation of its answer is asked for."""
 
 
 class SimulatedTeacher:
@@ -83,12 +87,21 @@ class SimulatedTeacher:
         events = dialect.write_stream(reply, with_usage=call.wants_usage)
         return StreamingResponse(_paced(events), headers=headers, media_type="text/event-stream")
 
+    def batched(self, dialect: Dialect, body: Any) -> Reply:
+        """The reply to a request of a batch. Raises ValueError and DataError."""
+        call = dialect.read_request(body)
+        task, item = self._find(call)
+        reply = self._reply(call, task, item, f"req_{uuid.uuid4().hex}")
+        usage = reply.usage.model_copy(update={"tier": "batch"})
+        return reply.model_copy(update={"usage": usage})
+
     def _find(self, call: Call) -> tuple[SandboxTask[Any], Item]:
         """The task by its instruction, else by whoever can read the question."""
         told = [task for task in self._tasks if task.instruction.strip() in call.system]
+        inside = _INPUT.search(call.user)
         for task in told or self._tasks:
             with contextlib.suppress(DataError):
-                return task, task.solve(call.user)
+                return task, task.solve(inside[1] if inside else call.user)
         names = ", ".join(task.name for task in self._tasks)
         raise DataError(
             f"the simulated teacher cannot read the question {call.user[:80]!r}; "
@@ -157,10 +170,12 @@ def create_app(
     seed: int = 0,
     latency_s: float = 0.0,
     truth_log: str | None = None,
+    batches: Mapping[str, Any] | None = None,
 ) -> Starlette:
     """The simulated teacher as an ASGI application; the arguments are JSON.
 
-    `rates` are those of FaultRates, by name; `truth_log` is the path of a JSONL file, appended to.
+    `rates` are those of FaultRates and `batches` those of BatchRules, by name; `truth_log` is the path
+    of a JSONL file, appended to.
     Raises ConfigError for a task that there is not.
     """
     found = faults.FaultRates.model_validate(dict(rates)) if rates is not None else None
@@ -185,6 +200,8 @@ def create_app(
         Route(dialect(name).PATH, _answering(teacher, dialect(name)), methods=["POST"])
         for name in DIALECTS
     ]
+    rules = BatchRules.model_validate(dict(batches or {}))
+    routes += Batches(teacher.batched, rules, MARK).routes()
     return Starlette(routes=[*routes, Route("/v1/models", _models)], lifespan=lifespan)
 
 

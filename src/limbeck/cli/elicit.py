@@ -1,0 +1,326 @@
+"""`limbeck elicit`: ask the teacher for the rationales that are missing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from limbeck.capture.post_hoc.asking import How
+from limbeck.capture.post_hoc.batching import Batching, Progress, Service
+from limbeck.capture.post_hoc.direct import ask_directly
+from limbeck.capture.post_hoc.estimate import estimate
+from limbeck.capture.post_hoc.keeping import Keeper
+from limbeck.capture.post_hoc.lacking import Lacking, find_lacking
+from limbeck.capture.post_hoc.submissions import Submission, Submissions, Tally, new_token
+from limbeck.capture.redact import Redactor, redactor_for
+from limbeck.cli.elicited import BatchSummary, Elicited, gap_of, money, plan_lines, show, summary_of
+from limbeck.errors import ConfigError, UsageError
+from limbeck.models.batches.connection import Connection
+from limbeck.models.batches.table import batch_api
+from limbeck.models.dialects.table import dialect
+from limbeck.models.prices import provider_of
+from limbeck.models.remote import PROVIDERS, Teacher
+from limbeck.serve.keys import read_key
+from limbeck.serve.settings import GatewaySettings, Upstream
+from limbeck.store.store import Store
+from limbeck.types import Task
+from limbeck.workspace import FILE, Workspace, read_values
+
+
+class Sample(StrEnum):
+    first = "first"
+    random = "random"
+
+
+def command(
+    task: Annotated[str, typer.Option("--task", "-t", help="Name of the task.")],
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Ask about so many traces at most.")
+    ] = None,
+    sample: Annotated[
+        Sample, typer.Option("--sample", help="Which traces, where there are more than --limit.")
+    ] = Sample.first,
+    blind: Annotated[
+        bool,
+        typer.Option("--blind", help="Ask the question anew and do not show the recorded answer."),
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option("--model", help="The model to ask (default: that of the task).")
+    ] = None,
+    upstream: Annotated[
+        str | None,
+        typer.Option("--upstream", metavar="NAME", help="One of the gateway's upstreams."),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option("--teacher", metavar="PROVIDER:MODEL", help="Both in one word."),
+    ] = None,
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", min=16, help="The longest reply.")
+    ] = 2048,
+    no_batch: Annotated[
+        bool, typer.Option("--no-batch", help="Ask at once, one by one, at the full price.")
+    ] = False,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait/--no-wait",
+            help="Wait for the batches; else run the command again to fetch them.",
+        ),
+    ] = True,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Ask also where an earlier reply held no rationale."),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before money is spent.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what it would cost; ask nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Ask for the rationales that are missing, through the provider's batch API at its lower price.
+
+    Batches that are still open are gone on with, and nothing new is asked in that run.
+    """
+    workspace = Workspace.find()
+    spec = workspace.task(task)
+    upstreams = _upstreams(workspace)
+    submissions = Submissions(workspace.home, task)
+    with Store(workspace.store_url) as store, submissions.locked():
+        batching = Batching(
+            store, spec, submissions, _connect(upstreams), _redactor(workspace, spec)
+        )
+        if submissions.open() and not dry_run:
+            before = Elicited(task=task, step="done", resumed=True)
+            show(_run(batching, wait, as_json, before), as_json)
+            return
+        how: How = "blind" if blind else "guided"
+        with _counting("reading traces", as_json) as progress:
+            in_vain = set() if again else submissions.in_vain()
+            lacking = find_lacking(
+                *(store, spec, how),
+                limit=limit,
+                sample=sample.value,
+                unusable=in_vain,
+                progress=progress,
+            )
+        gap = gap_of(lacking)
+        planned = Elicited(task=task, step="nothing", gap=gap, batches=_open(submissions))
+        if not lacking.wanted:
+            show(planned, as_json)
+            return
+        name, asked = _whom(spec, lacking, upstreams, upstream, teacher, model)
+        provider = _provider(name, upstreams[name])
+        cost = estimate(
+            spec, lacking, asked, batch=not no_batch, max_tokens=max_tokens, provider=provider
+        )
+        planned = planned.model_copy(update={"step": "planned", "estimate": cost})
+        if dry_run:
+            show(planned, as_json)
+            return
+        _agree(planned, yes, as_json)
+        if no_batch:
+            keeper = Keeper(store, spec, how, asked, provider, batching.redactor)
+            done = _ask_now(
+                keeper, lacking, name, upstreams[name], submissions, max_tokens, as_json
+            )
+            show(planned.model_copy(update={"step": "done", "tally": done}), as_json)
+            return
+        batching.prepare(lacking.wanted, upstream=name, model=asked, how=how, max_tokens=max_tokens)
+        show(_run(batching, wait, as_json, planned), as_json)
+
+
+# ---- whom to ask --------------------------------------------------------------------------------
+
+
+def _upstreams(workspace: Workspace) -> dict[str, Upstream]:
+    section = workspace.settings.gateway
+    return read_values(GatewaySettings, section, workspace.root / FILE, "gateway").upstreams
+
+
+def _whom(
+    task: Task,
+    lacking: Lacking,
+    upstreams: dict[str, Upstream],
+    upstream: str | None,
+    teacher: str | None,
+    model: str | None,
+) -> tuple[str, str]:
+    """The name of the upstream, and the model."""
+    if teacher is not None:
+        provider, _, named = teacher.partition(":")
+        if provider not in PROVIDERS or not named or upstream or model:
+            known = " or ".join(f"{one}:MODEL" for one in PROVIDERS)
+            raise UsageError(
+                f"--teacher is {teacher!r}; wanted {known}, without --upstream and --model"
+            )
+        return PROVIDERS[provider], named
+    name = upstream or task.teacher.upstream or lacking.dialect
+    if name is None:
+        raise UsageError(
+            f"nothing says whom to ask about the task {task.name!r}; "
+            "name one: --teacher PROVIDER:MODEL, or --upstream NAME"
+        )
+    if name not in upstreams:
+        raise ConfigError(
+            f"the upstream is {name!r}; wanted one of {', '.join(sorted(upstreams))}; "
+            f"add it under [gateway.upstreams] in {FILE}"
+        )
+    asked = model or task.teacher.model or lacking.generator
+    if not asked:
+        raise UsageError(
+            f"nothing says which model to ask about the task {task.name!r}; name it: --model MODEL"
+        )
+    return name, asked
+
+
+def _provider(name: str, upstream: Upstream) -> str | None:
+    return provider_of(upstream.dialect or name, upstream.base_url)
+
+
+def _connect(upstreams: dict[str, Upstream]) -> Callable[[str], Service]:
+    def connect(name: str) -> Service:
+        if name not in upstreams:
+            raise ConfigError(
+                f"a batch was handed in to the upstream {name!r}, which is gone; "
+                f"put it back under [gateway.upstreams] in {FILE} to fetch what was paid for"
+            )
+        upstream = upstreams[name]
+        spoken = dialect(upstream.dialect or name)
+        connection = Connection(upstream.base_url, spoken.NAME, _key(name, upstream))
+        return Service(batch_api(connection), spoken, _provider(name, upstream))
+
+    return connect
+
+
+def _key(name: str, upstream: Upstream) -> str | None:
+    key = read_key(upstream)
+    if key is None and upstream.key_env is not None:
+        raise ConfigError(
+            f"the upstream {name!r} takes its key from {upstream.key_env}, which is not set; "
+            f"set it to your key: export {upstream.key_env}=..."
+        )
+    return key
+
+
+def _redactor(workspace: Workspace, task: Task) -> Redactor | None:
+    section = workspace.settings.gateway
+    settings = read_values(GatewaySettings, section, workspace.root / FILE, "gateway")
+    return redactor_for(settings.redact, task.redact)
+
+
+# ---- asking -------------------------------------------------------------------------------------
+
+
+def _agree(shown: Elicited, yes: bool, as_json: bool) -> None:
+    """Show the price and wait for a yes. Raises UsageError where nobody is there to say it."""
+    if not as_json:
+        print("\n".join(plan_lines(shown)), flush=True)
+    if yes:
+        return
+    assert shown.estimate is not None
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"this asks {shown.estimate.requests:,} questions for {money(shown.estimate)}, and nobody "
+            "is at the terminal to agree; look at it with --dry-run, and agree with --yes"
+        )
+    typer.confirm("ask?", abort=True, err=as_json)
+
+
+def _run(batching: Batching, wait: bool, as_json: bool, shown: Elicited) -> Elicited:
+    with _bar(as_json) as told:
+        batching.told = told
+        after = batching.run(wait=wait)
+    tally = sum((one.tally for one in after), Tally())
+    waiting = any(one.step in ("prepared", "submitting", "submitted") for one in after)
+    update = {
+        "step": "waiting" if waiting else "done",
+        "batches": tuple(map(summary_of, after)),
+        "tally": tally,
+    }
+    return shown.model_copy(update=update)
+
+
+def _ask_now(
+    keeper: Keeper,
+    lacking: Lacking,
+    name: str,
+    upstream: Upstream,
+    submissions: Submissions,
+    max_tokens: int,
+    as_json: bool,
+) -> Tally:
+    spoken = upstream.dialect or name
+    with (
+        Teacher(upstream.base_url, spoken, keeper.model, _key(name, upstream)) as teacher,
+        _bar(as_json) as told,
+    ):
+        total = len(lacking.wanted)
+        try:
+            ask_directly(
+                keeper,
+                lacking.wanted,
+                teacher,
+                max_tokens=max_tokens,
+                told=lambda done: told(Progress(done, total, "asking")),
+            )
+        finally:
+            # What was answered in vain is known to the next run, also where this one is stopped.
+            submissions.save(
+                Submission(
+                    token=new_token(),
+                    task=keeper.task.name,
+                    upstream=name,
+                    model=keeper.model,
+                    how=keeper.how,
+                    max_tokens=max_tokens,
+                    step="collected",
+                    requests=keeper.asked,
+                    at=datetime.now(UTC),
+                    tally=keeper.tally(),
+                    in_vain=tuple(keeper.in_vain),
+                )
+            )
+    return keeper.tally()
+
+
+@contextmanager
+def _bar(quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """A bar over the questions; on a stderr that is no terminal it prints nothing."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bar(
+        *columns,
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=quiet or not console.is_terminal,
+    ) as bar:
+        shown = bar.add_task("asking", total=None)
+        yield lambda now: bar.update(
+            shown, completed=now.done, total=now.requests, description=now.note
+        )
+
+
+@contextmanager
+def _counting(text: str, quiet: bool) -> Iterator[Callable[[str, int], None]]:
+    console = Console(stderr=True)
+    disable = quiet or not console.is_terminal
+    with Bar(
+        TextColumn("{task.description}"), console=console, transient=True, disable=disable
+    ) as bar:
+        shown = bar.add_task(text)
+        yield lambda what, seen: bar.update(shown, description=f"{what} ({seen:,})")
+
+
+def _open(submissions: Submissions) -> tuple[BatchSummary, ...]:
+    return tuple(map(summary_of, submissions.open()))
