@@ -33,6 +33,11 @@ class Admission:
         self._keys = keys
         self._rates = Rates()
 
+    @property
+    def problem(self) -> str | None:
+        """Why nobody is let in, where the file of keys cannot be trusted."""
+        return self._keys.problem if self._keys is not None else None
+
     def check(
         self, settings: GatewaySettings, request: Request, route: Route, now: float
     ) -> Refusal | ClientKey | None:
@@ -40,17 +45,19 @@ class Admission:
 
         Takes the key out of the request's headers.
         """
+        # Wanted or not: a key for this gateway is none of the provider's business.
+        secret, headers = present(request.headers)
+        if secret is not None:
+            request.headers = headers
         if not settings.wants_keys:
             reason = foreign(request)
             return Refusal(403, "permission_error", reason, []) if reason else None
-        secret, request.headers = present(request.headers)
-        if route.path == HEALTH:
-            return None
         key = self._keys.check(secret) if secret is not None and self._keys is not None else None
         if key is None:
-            problem = self._keys.problem if self._keys is not None else None
+            if route.path == HEALTH:
+                return None
             message = "the gateway wants a client key, as x-api-key or Authorization: Bearer"
-            return Refusal(401, "authentication_error", problem or message, [])
+            return Refusal(401, "authentication_error", message, [])
         rate = key.rate or settings.rate
         wait = self._rates.take([(key.name, _rate(rate))], now) if rate else None
         if wait is not None:

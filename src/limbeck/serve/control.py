@@ -10,6 +10,7 @@ from typing import Any
 from limbeck import __version__
 from limbeck.capture.outcomes import attach
 from limbeck.errors import StoreError
+from limbeck.serve.admission import Admission
 from limbeck.serve.counts import Counts
 from limbeck.serve.http.message import Request
 from limbeck.serve.http.server import Client
@@ -24,20 +25,32 @@ class Control:
     """The gateway's own pages."""
 
     def __init__(
-        self, store: Store, setup: Setup, recorder: Recorder, counts: Counts, source: Source | None
+        self,
+        store: Store,
+        setup: Setup,
+        recorder: Recorder,
+        counts: Counts,
+        source: Source | None,
+        admission: Admission,
     ) -> None:
         self.setup = setup
         self._store = store
         self._recorder = recorder
         self._counts = counts
         self._source = source
+        self._admission = admission
         self._pages: dict[tuple[bytes, bytes], Callable[[Request, Client], Awaitable[None]]] = {
             (b"GET", b"/limbeck/health"): self._show_health,
             (b"POST", b"/limbeck/v1/outcomes"): self._attach,
         }
 
-    async def answer(self, request: Request, client: Client, path: bytes) -> None:
-        """Answer a request for a page of the gateway."""
+    async def answer(
+        self, request: Request, client: Client, path: bytes, *, stranger: bool
+    ) -> None:
+        """Answer a request for a page of the gateway. A stranger, who came without a key that was
+        wanted, learns of its health only whether it is well."""
+        if stranger:
+            return say(client, 200, {"status": self.health()["status"]})
         method = b"GET" if request.method == b"HEAD" else request.method
         page = self._pages.get((method, path))
         if page is not None:
@@ -57,13 +70,16 @@ class Control:
         """What works and what does not, with the counts since the start."""
         counts = self._counts
         stale = self._source.error if self._source else None
-        failing = counts.unrecorded or counts.spooled or counts.student_failures or stale
+        locked = self._admission.problem
+        lost = counts.unrecorded or counts.spooled > counts.absorbed
+        failing = lost or counts.student_failures or stale or locked
         return {
             "status": "degraded" if failing else "ok",
             "version": __version__,
             "tasks": {name: task.mode for name, task in sorted(self.setup.tasks.items())},
             "waiting_for_disk": self._recorder.waiting,
             "configuration_error": stale,
+            "keys_error": locked,
             **vars(counts),
         }
 

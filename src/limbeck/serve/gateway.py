@@ -74,7 +74,14 @@ class Gateway:
         self._pool.open()
         self._recorder = Recorder(self._store, self._spool, self.counts)
         self._relay = Relay(self._setup, self._pool, self._recorder, self.counts, self._answerer)
-        self._control = Control(self._store, self._setup, self._recorder, self.counts, self._source)
+        self._control = Control(
+            self._store,
+            self._setup,
+            self._recorder,
+            self.counts,
+            self._source,
+            self._admission,
+        )
         self._server = Server(
             self.answer,
             Limits(
@@ -119,7 +126,8 @@ class Gateway:
             spoken = self._dialect(request, route)
             return await self._relay.pass_on(request, client, route, spoken, admitted)
         if route.path.startswith(b"/limbeck/"):
-            return await self._control.answer(request, client, route.path)
+            stranger = admitted is None and self._setup.settings.wants_keys
+            return await self._control.answer(request, client, route.path, stranger=stranger)
         if route.path == b"/" and request.method in (b"GET", b"HEAD"):
             return self._control.greet(client)
         message = f"there is nothing at {route.path.decode('latin-1')!r}; calls go to /v1/..."

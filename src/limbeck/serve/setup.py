@@ -76,15 +76,23 @@ class Source:
     def __init__(self, workspace: Workspace, above: Mapping[str, Any] | None = None) -> None:
         self._root = workspace.root
         self._above = dict(above or {})
+        self._key_files: tuple[Path, ...] = ()
         self._seen = self._state()
         self.error: str | None = None
         """Why the files as they are now cannot be used, if so."""
 
     def read(self) -> Setup:
-        """Raises ConfigError."""
+        """The setup as the files say now. Raises ConfigError."""
         workspace = Workspace.find(self._root)
-        settings = read_settings(workspace, self._above)
-        return Setup.of(settings, {task.name: task for task in workspace.tasks()})
+        settings = _with_key_files(read_settings(workspace, self._above), self._root)
+        self._key_files = tuple(
+            Path(upstream.key_file)
+            for upstream in settings.upstreams.values()
+            if upstream.key_file is not None
+        )
+        setup = Setup.of(settings, {task.name: task for task in workspace.tasks()})
+        self._seen = self._state()
+        return setup
 
     def changed(self) -> Setup | None:
         """A new setup where the files changed and can be used; else what was read before holds on."""
@@ -106,7 +114,21 @@ class Source:
 
     def _state(self) -> tuple[tuple[str, int, int], ...]:
         files = [self._root / FILE, *sorted((self._root / "tasks").glob("*.toml"))]
+        files += self._key_files
         return tuple(state for path in files if (state := _stat(path)) is not None)
+
+
+def _with_key_files(settings: GatewaySettings, root: Path) -> GatewaySettings:
+    """`settings` with the files of keys where the workspace means them."""
+    upstreams = {
+        name: upstream
+        if upstream.key_file is None
+        else upstream.model_copy(
+            update={"key_file": str(root / Path(upstream.key_file).expanduser())}
+        )
+        for name, upstream in settings.upstreams.items()
+    }
+    return settings.model_copy(update={"upstreams": upstreams})
 
 
 def _stat(path: Path) -> tuple[str, int, int] | None:
