@@ -19,7 +19,9 @@ WAIT_S = 30.0
 INCREMENTAL = 2
 """SQLite's number for giving free pages back on demand."""
 PAGES = 500
-"""Free pages, of 4 KiB, that are given back in one transaction."""
+"""Free pages that are given back in one transaction."""
+PAGE_BYTES = 8192
+"""Traces of two kilobytes fill such pages well: in the usual 4096 the store is half as large again."""
 
 
 def open_engine(place: str | Path, wait_s: float = WAIT_S) -> sa.Engine:
@@ -132,7 +134,8 @@ def _prepare_sqlite(wait_s: float, connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {round(wait_s * 1000)}")
-    # Of effect in an empty file only.
+    # Both are of effect in an empty file only.
+    cursor.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     cursor.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
     _write_ahead(cursor, wait_s)
     # What was deleted is overwritten, and cannot be read out of the file.
