@@ -48,7 +48,14 @@ def command(
     spec = workspace.task(task)
     settings = resolve_settings(spec, workspace.settings.curate, parse_settings(set_ or []))
     with Store(workspace.store_url) as store, _progress(as_json) as progress:
-        examined = examine(store.traces(task), store.truths(task), spec, settings, progress)
+        examined = examine(
+            store.traces(task),
+            store.truths(task),
+            spec,
+            settings,
+            progress,
+            store.rationales(task),
+        )
         if explain_trace is not None:
             _print(explain(examined, explain_trace), as_json)
             return

@@ -26,6 +26,7 @@ def find_caveats(rows: pl.DataFrame, summary: Summary, task: Task) -> tuple[str,
     return (
         *_about_provenance(summary),
         *_about_truth(rows, summary),
+        *_about_rationales(train),
         *_about_splits(summary, task),
         *_about_checks(train, summary),
         *_about_labels(train, summary, task),
@@ -59,6 +60,16 @@ def _about_truth(rows: pl.DataFrame, summary: Summary) -> Iterator[str]:
             f"{lost:,} rows for judging were lost because their outcome says that the answer was "
             f"wrong, but not what is right: what is left is easier, and the teacher looks better "
             f"than it is. Attach outcomes with a value."
+        )
+
+
+def _about_rationales(train: pl.DataFrame) -> Iterator[str]:
+    kept = train.filter(pl.col("reason").is_null() & pl.col("rationale").is_not_null())
+    asked = kept.filter(pl.col("origin") == "post_hoc").height
+    if asked:
+        yield (
+            f"{asked:,} of {kept.height:,} training rationales ({asked / kept.height:.0%}) were "
+            f"asked for after the answer was recorded: they explain it, and did not lead to it."
         )
 
 

@@ -23,13 +23,13 @@ from limbeck.curate.caveats import find_caveats
 from limbeck.curate.dataset import DatasetInfo, write_dataset
 from limbeck.curate.decide import decide
 from limbeck.curate.examination import Examination
-from limbeck.curate.frame import Progress, read_frame
+from limbeck.curate.frame import NO_RATIONALES, Progress, read_frame
 from limbeck.curate.refusal import refusal
 from limbeck.curate.settings import CurateSettings, resolve_settings
 from limbeck.curate.summary import summarize
 from limbeck.curate.truth import settle
 from limbeck.errors import DatasetError
-from limbeck.types import Outcome, Task, Trace
+from limbeck.types import Outcome, PostHoc, Task, Trace
 
 
 def curate(
@@ -39,6 +39,7 @@ def curate(
     out_dir: Path,
     settings: CurateSettings | None = None,
     progress: Progress | None = None,
+    post_hoc: Mapping[str, PostHoc] = NO_RATIONALES,
 ) -> DatasetInfo:
     """Write the dataset of `task` into a folder of `out_dir`, or find it there already.
 
@@ -46,7 +47,7 @@ def curate(
     DatasetError where nothing, or only one label, is left to train on, and where the folder cannot
     be written; earlier datasets are never touched.
     """
-    return write(examine(traces, truths, task, settings, progress), out_dir, progress)
+    return write(examine(traces, truths, task, settings, progress, post_hoc), out_dir, progress)
 
 
 def write(examined: Examination, out_dir: Path, progress: Progress | None = None) -> DatasetInfo:
@@ -67,10 +68,12 @@ def examine(
     task: Task,
     settings: CurateSettings | None = None,
     progress: Progress | None = None,
+    post_hoc: Mapping[str, PostHoc] = NO_RATIONALES,
 ) -> Examination:
-    """Decide about every trace and write nothing."""
+    """Decide about every trace and write nothing. `post_hoc` are rationales by trace id, for traces
+    that have none of their own."""
     settings = settings or resolve_settings(task)
-    frame = read_frame(traces, truths, task, progress)
+    frame = read_frame(traces, truths, task, progress, post_hoc)
     frame = settle(frame, task).with_columns(splits.assign(frame, task))
     verdicts = _run_checks(frame, task, settings, progress)
     frame = decide(frame, verdicts, task, settings)

@@ -37,6 +37,7 @@ ROWS = pl.Schema(
         "input": pl.String(),
         "choices": pl.List(pl.String()),
         "rationale": pl.String(),
+        "rationale_origin": pl.String(),
         "answer": pl.String(),
         "truth": pl.String(),
         "truth_source": pl.String(),
@@ -48,9 +49,9 @@ ROWS = pl.Schema(
 )
 """Columns of a split: the fields of an `Example`, and what the teacher said.
 
-`answer` is what a student learns to write: the teacher's answer in `train`, the truth elsewhere.
-`teacher_answer` is null where the teacher gave none in form; `teacher_correct` is null where only
-the teacher's own answer is known.
+`rationale_origin` is as in a `Rationale`. `answer` is what a student learns to write: the teacher's
+answer in `train`, the truth elsewhere. `teacher_answer` is null where the teacher gave none in form;
+`teacher_correct` is null where only the teacher's own answer is known.
 """
 
 DROPPED = (
@@ -250,6 +251,7 @@ def _examples(rows: pl.DataFrame, split: str) -> pl.DataFrame:
         "input",
         "choices",
         "rationale",
+        pl.col("origin").alias("rationale_origin"),
         answer.alias("answer"),
         "truth",
         "truth_source",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
 
 from limbeck.capture.reply import read_reply
-from limbeck.types import Outcome, Task, Trace, content_hash
+from limbeck.types import Outcome, PostHoc, Rationale, Task, Trace, content_hash
 from limbeck.verify.table import judge, normalize
 
 COLUMNS = pl.Schema(
@@ -48,21 +49,25 @@ the task's form; `answer_raw` is as read. `outcome` is the normalized value of t
 Progress = Callable[[str, int], None]
 """Called with what is being done and how many traces it is done for."""
 
+NO_RATIONALES: Mapping[str, PostHoc] = MappingProxyType({})
+
 
 def read_frame(
     traces: Iterable[Trace],
     truths: Mapping[str, Outcome],
     task: Task,
     progress: Progress | None = None,
+    post_hoc: Mapping[str, PostHoc] = NO_RATIONALES,
 ) -> pl.DataFrame:
     """The traces as a table with `COLUMNS`; the same trace twice is one row.
 
-    A trace with `raw` is read again by today's task file, so that a corrected one takes effect.
+    A trace with `raw` is read again by today's task file, so that a corrected one takes effect. One
+    without a rationale gets that of `post_hoc`, unless that ended on another answer.
     """
     rows: dict[str, dict[str, Any]] = {}
     for trace in traces:
         if trace.id not in rows:
-            rows[trace.id] = _row(trace, truths.get(trace.id), task)
+            rows[trace.id] = _row(trace, truths.get(trace.id), task, post_hoc.get(trace.id))
             if progress is not None and len(rows) % 1000 == 0:
                 progress("reading traces", len(rows))
     return pl.DataFrame(sorted(rows.values(), key=_place), schema=COLUMNS, orient="row")
@@ -71,7 +76,9 @@ def read_frame(
 def _place(row: dict[str, Any]) -> tuple[str, str]:
     """Where a row stands: by what was asked and said, so that the same calls recorded at another time
     make the same dataset; as a hash, so that neighbours have nothing in common."""
-    return content_hash([row["key"], row["reply"], row["rationale"], row["answer"]]), row["trace_id"]
+    return content_hash([row["key"], row["reply"], row["rationale"], row["answer"]]), row[
+        "trace_id"
+    ]
 
 
 def input_key(text: str, choices: Iterable[str]) -> str:
@@ -83,7 +90,9 @@ def _fold(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _row(trace: Trace, outcome: Outcome | None, task: Task) -> dict[str, Any]:
+def _row(
+    trace: Trace, outcome: Outcome | None, task: Task, asked: PostHoc | None
+) -> dict[str, Any]:
     rationale, written, ran_on = trace.rationale, trace.answer, False
     if trace.raw is not None:
         reading = read_reply(task, trace.raw, trace.thinking, trace.choices, trace.blocks)
@@ -92,6 +101,8 @@ def _row(trace: Trace, outcome: Outcome | None, task: Task) -> dict[str, Any]:
     answer = None if written is None else normalize(task, written, trace.choices)
     value = outcome.value if outcome is not None else None
     truth = None if value is None else normalize(task, value, trace.choices)
+    if (rationale is None or not rationale.text.strip()) and asked is not None:
+        rationale = _afterwards(task, trace, written, asked)
     chain = rationale.text.strip() if rationale is not None else ""
     row = {
         "trace_id": trace.id,
@@ -118,6 +129,16 @@ def _row(trace: Trace, outcome: Outcome | None, task: Task) -> dict[str, Any]:
         "licence": trace.provenance.licence,
     }
     return {name: _encodable(value) for name, value in row.items()}
+
+
+def _afterwards(task: Task, trace: Trace, answer: str | None, asked: PostHoc) -> Rationale | None:
+    """The rationale that was asked for afterwards; one that argues for another answer is no reason for
+    this one."""
+    if asked.answer is not None:
+        same = answer is not None and judge(task, asked.answer, answer, trace.choices).score >= 0.5
+        if not same:
+            return None
+    return Rationale(text=asked.rationale, origin="post_hoc")
 
 
 def _is_correct(

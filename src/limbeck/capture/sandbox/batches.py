@@ -112,10 +112,13 @@ class Batches:
             ids = [batch.id for batch in newest]
             start = ids.index(after) + 1 if after in ids else 0
             page = newest[start : start + int(request.query_params.get("limit", "20"))]
+            said = [write(batch) for batch in page]
+            for batch in page:
+                batch.looks -= 1
             return self._json(
                 {
                     "object": "list",
-                    "data": [write(batch) for batch in page],
+                    "data": said,
                     "has_more": start + len(page) < len(newest),
                     "first_id": page[0].id if page else None,
                     "last_id": page[-1].id if page else None,
