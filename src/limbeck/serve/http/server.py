@@ -10,6 +10,7 @@ import asyncio
 import collections
 import logging
 import socket
+import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import cast
@@ -26,6 +27,8 @@ CUT_S = 5.0
 """Seconds for calls that were cut off at the end to be written down."""
 LINGER_S = 5.0
 """Seconds for which a refused client may go on sending: closed at once, it would not see why."""
+RESET = struct.pack("ii", 1, 0)
+"""The option of a socket that makes its end a reset."""
 WRITE_BUFFER = 256 * 1024
 """Bytes that wait for a slow client before its teacher is made to wait too."""
 
@@ -87,6 +90,8 @@ class Client(asyncio.Protocol):
         self.task = self._loop.create_task(self._run())
 
     def data_received(self, data: bytes) -> None:
+        if self._refused is not None:
+            return
         self._size += len(data)
         pieces = [memoryview(data)]
         while pieces and self._refused is None:
@@ -241,6 +246,7 @@ class Client(asyncio.Protocol):
         bodiless = self._request.method == b"HEAD" or status in (204, 304)
         self._chunked = not has_length and not bodiless and self._request.version == "1.1"
         self._framed = has_length or self._chunked
+        self._bodiless = bodiless
         if self._chunked:
             headers = [*headers, (b"transfer-encoding", b"chunked")]
         elif not has_length and not bodiless:
@@ -250,7 +256,7 @@ class Client(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send a part of the body."""
-        if not data or self.gone:
+        if not data or self.gone or self._bodiless:
             return
         if self._chunked:
             data = b"%x\r\n%b\r\n" % (len(data), data)
@@ -259,7 +265,7 @@ class Client(asyncio.Protocol):
     def end(self, data: bytes = b"") -> None:
         """Send the last part of the body, which may be empty."""
         self._ended = True
-        if self.gone:
+        if self.gone or self._bodiless:
             return
         if self._chunked:
             last = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
@@ -290,7 +296,7 @@ class Client(asyncio.Protocol):
                 if request is None:
                     break
                 self._request = request
-                self._begun = self._ended = self._chunked = self._framed = False
+                self._begun = self._ended = self._chunked = self._framed = self._bodiless = False
                 self.busy = True
                 await self._answer(request)
                 self.busy = False
@@ -309,7 +315,9 @@ class Client(asyncio.Protocol):
         if self.gone:
             return
         if self._begun and not self._ended and not self._framed:
-            # Its end would look like the end of the body.
+            # A plain end would look like the end of the body.
+            connection = self._transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self._transport.abort()
         elif self._refused is not None:
             # Closed with bytes unread, the connection is reset, and the reply lost on its way.
