@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticSerializationError
 
 SCHEMA = 2
 """Version of the noun layout; part of what is hashed. Since 2, what has its default value is left out
@@ -401,10 +402,18 @@ class Trace(Noun):
 
     @cached_property
     def content(self) -> str:
-        """The trace as canonical JSON: what is kept and hashed. It leaves out what has its default
-        value, and what is derived from `raw`."""
-        derived = {"rationale", "answer"} if self.raw is not None else None
-        return canonical_json(self.model_dump(mode="json", exclude_defaults=True, exclude=derived))
+        """The trace as JSON: what is kept and hashed. It leaves out what has its default value, and
+        what is derived from `raw`; keys stand in the order in which the fields are declared, so that a
+        new field goes to the end of its noun."""
+        kept = self
+        if self.raw is not None and (self.rationale is not None or self.answer is not None):
+            kept = self.model_copy(update={"rationale": None, "answer": None})
+        try:
+            return kept.model_dump_json(exclude_defaults=True)
+        except PydanticSerializationError:
+            # Teachers do send lone surrogates, which are no text in UTF-8.
+            content = kept.model_dump(mode="json", exclude_defaults=True)
+            return json.dumps(content, separators=(",", ":"), allow_nan=False)
 
 
 class PostHoc(Noun):
