@@ -132,9 +132,9 @@ class Batches:
             batch = batches.get(request.path_params["id"])
             if batch is None:
                 return self._error(dialect("anthropic"), 404, "there is no such batch (simulated)")
-            said = write(batch)
+            said, wait = write(batch), not batch.ended
             batch.looks -= 1
-            return self._json(said, wait=not batch.ended)
+            return self._json(said, wait=wait)
 
         return retrieved
 
