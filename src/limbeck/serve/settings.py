@@ -66,6 +66,14 @@ class GatewaySettings(Noun):
     """The longest reply outside of a stream."""
     log: Literal["events", "calls"] = "events"
     """`calls` writes a line for each call, `events` only for what is out of the ordinary."""
+    slow_s: Positive = 120.0
+    """A call that takes longer is logged as slow."""
+    otel: bool = False
+    """Send a span for each call to the collector that the variables `OTEL_EXPORTER_OTLP_*` name."""
+    otel_endpoint: Annotated[str | None, Field(pattern=r"^https?://[^\s/@]+")] = None
+    """The collector to send spans to, by OTLP over HTTP, as in http://127.0.0.1:4318."""
+    otel_content: bool = False
+    """Whether spans carry what was asked and said, as it is stored."""
 
     @field_validator("upstreams", mode="before")
     @classmethod
