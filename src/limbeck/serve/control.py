@@ -20,6 +20,9 @@ from limbeck.store.store import Store
 
 JSON = (b"content-type", b"application/json")
 
+Scrape = Callable[[str], Awaitable[tuple[bytes, str]]]
+"""The numbers as a page and its content type, in a format that an `accept` header names."""
+
 
 class Control:
     """The gateway's own pages."""
@@ -32,6 +35,7 @@ class Control:
         counts: Counts,
         source: Source | None,
         admission: Admission,
+        scrape: Scrape,
     ) -> None:
         self.setup = setup
         self._store = store
@@ -39,8 +43,10 @@ class Control:
         self._counts = counts
         self._source = source
         self._admission = admission
+        self._scrape = scrape
         self._pages: dict[tuple[bytes, bytes], Callable[[Request, Client], Awaitable[None]]] = {
             (b"GET", b"/limbeck/health"): self._show_health,
+            (b"GET", b"/limbeck/metrics"): self._show_metrics,
             (b"POST", b"/limbeck/v1/outcomes"): self._attach,
         }
 
@@ -85,6 +91,11 @@ class Control:
 
     async def _show_health(self, request: Request, client: Client) -> None:
         say(client, 200, self.health())
+
+    async def _show_metrics(self, request: Request, client: Client) -> None:
+        accept = request.header(b"accept") or b""
+        body, kind = await self._scrape(accept.decode("latin-1"))
+        client.send(200, [(b"content-type", kind.encode())], body)
 
     async def _attach(self, request: Request, client: Client) -> None:
         try:

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from limbeck import __version__
 from limbeck.errors import ConfigError
 from limbeck.models.dialects.table import TABLE, Dialect, dialect
 from limbeck.serve.admission import Admission, Refusal
@@ -20,11 +21,14 @@ from limbeck.serve.http.message import Request
 from limbeck.serve.http.server import Client, Limits, Server
 from limbeck.serve.keys import FILE as KEYS
 from limbeck.serve.keys import KeyRing
+from limbeck.serve.metrics import Metrics
+from limbeck.serve.otel import Spans, open_spans
 from limbeck.serve.recorder import Recorder
 from limbeck.serve.relay import Relay, refuse
 from limbeck.serve.route import Route
 from limbeck.serve.setup import Setup, Source
 from limbeck.serve.student import Answerer
+from limbeck.serve.watch import Watch
 from limbeck.store.spool import Spool, absorb
 from limbeck.store.store import Store
 from limbeck.workspace import Workspace
@@ -41,7 +45,8 @@ class Gateway:
     """A gateway over one store. It holds no state but counts and what is being written.
 
     `source` is where the configuration is read again when it changes. `answerer` decides who answers
-    in tasks of mode `cascade`; without one the teacher does. `on_stop` is called when all is on disk.
+    in tasks of mode `cascade`; without one the teacher does. `spans` are sent for each call. `on_stop` is
+    called when all is on disk.
     """
 
     def __init__(
@@ -53,9 +58,12 @@ class Gateway:
         keys: KeyRing | None = None,
         spool: Path | None = None,
         answerer: Answerer | None = None,
+        spans: Spans | None = None,
         on_stop: Callable[[], None] | None = None,
     ) -> None:
         self.counts = Counts()
+        self.metrics = Metrics()
+        self._spans = spans
         self._setup = setup
         self._store = store
         self._source = source
@@ -72,8 +80,11 @@ class Gateway:
             connect_s=settings.connect_timeout_s, silence_s=settings.silence_timeout_s
         )
         self._pool.open()
-        self._recorder = Recorder(self._store, self._spool, self.counts)
-        self._relay = Relay(self._setup, self._pool, self._recorder, self.counts, self._answerer)
+        self._recorder = Recorder(self._store, self._spool, self.counts, self.metrics)
+        self._watch = Watch(settings, self.metrics, self.counts, self._spans)
+        self._relay = Relay(
+            self._setup, self._pool, self._recorder, self.counts, self._answerer, self._watch
+        )
         self._control = Control(
             self._store,
             self._setup,
@@ -81,6 +92,7 @@ class Gateway:
             self.counts,
             self._source,
             self._admission,
+            self._scrape,
         )
         self._server = Server(
             self.answer,
@@ -91,26 +103,37 @@ class Gateway:
             ),
         )
         await self._server.start(listener)
-        self._watching = asyncio.create_task(self._watch())
+        self._looking = asyncio.create_task(self._look())
+        host, port = listener.getsockname()[:2]
+        fields = {"host": host, "port": port, "tasks": sorted(self._setup.tasks)}
+        log.info("the gateway listens", extra={"event": "start", "version": __version__, **fields})
 
     async def stop(self) -> None:
         """Let the calls on their way end, then put everything on disk."""
-        self._watching.cancel()
-        await self._server.stop(self._setup.settings.drain_s)
+        self._looking.cancel()
+        busy = sum(one.busy for one in self._server.clients)
+        cut = await self._server.stop(self._setup.settings.drain_s)
         self._pool.close()
         await asyncio.to_thread(self._recorder.close)
+        if self._spans is not None:
+            await asyncio.to_thread(self._spans.close)
+        fields = {"drained": max(busy - cut, 0), "cut": cut, "recorded": self.counts.recorded}
+        log.info("the gateway has stopped", extra={"event": "stop", **fields})
         if self._on_stop is not None:
             self._on_stop()
 
     async def answer(self, request: Request, client: Client) -> None:
         """Answer one request."""
+        self.counts.bytes_in += len(request.body)
         route = Route.of(request.target)
         spoken = self._calls.get(route.path) if request.method == b"POST" else None
         admitted = self._admission.check(
             self._setup.settings, request, route, self._server.loop.time()
         )
         if isinstance(admitted, Refusal):
-            self.counts.clients_refused += 1
+            self.counts.client_refused(admitted.kind)
+            fields = {"event": "client_refused", "kind": admitted.kind, "status": admitted.status}
+            log.warning("a client was refused", extra=fields)
             spoken = spoken or self._dialect(request, route)
             return refuse(
                 client,
@@ -133,6 +156,20 @@ class Gateway:
         message = f"there is nothing at {route.path.decode('latin-1')!r}; calls go to /v1/..."
         return say(client, 404, {"error": {"type": "not_found_error", "message": message}})
 
+    async def _scrape(self, accept: str) -> tuple[bytes, str]:
+        # Only here: a gateway that nobody scrapes does without the library.
+        from limbeck.serve.exposition import Levels, expose
+
+        clients = self._server.clients
+        levels = Levels(
+            connections=len(clients),
+            busy=sum(one.busy for one in clients),
+            waiting=self._recorder.waiting,
+            stale=self._source is not None and self._source.error is not None,
+            failed=self._server.failed,
+        )
+        return await asyncio.to_thread(expose, self.metrics, self.counts, levels, accept)
+
     def _dialect(self, request: Request, route: Route) -> Dialect:
         if route.path in self._calls:
             return self._calls[route.path]
@@ -144,17 +181,27 @@ class Gateway:
         messages = route.path.startswith(b"/v1/messages/")
         return dialect("anthropic" if theirs or messages else "openai_chat")
 
-    async def _watch(self) -> None:
+    async def _look(self) -> None:
         """Read the configuration again when it changes, and tidy the store now and then."""
         looks = 0
         while True:
-            changed = self._source.changed() if self._source is not None else None
+            changed = self._changed()
             if changed is not None:
+                self._watch.settings = changed.settings
                 self._setup = self._relay.setup = self._control.setup = changed
             if looks % TIDY_LOOKS == 0:
                 await asyncio.to_thread(self._tidy)
             looks += 1
             await asyncio.sleep(RELOAD_S)
+
+    def _changed(self) -> Setup | None:
+        if self._source is None:
+            return None
+        before = self._source.error
+        changed = self._source.changed()
+        if self._source.error is not None and self._source.error is not before:
+            self.counts.configuration_errors += 1
+        return changed
 
     def _tidy(self) -> None:
         """Bring in what waits in the spool, and attach outcomes that came before their traces."""
@@ -166,7 +213,8 @@ class Gateway:
             self._store.settle()
         except Exception as error:  # noqa: BLE001 - it is tried again, and calls go on meanwhile
             self.counts.last_store_error = f"{type(error).__name__}: {error}"
-            log.warning("the store could not be tidied: %s", error)
+            fields = {"event": "store_not_tidied"}
+            log.warning("the store could not be tidied: %s", error, extra=fields)
 
 
 def open_gateway(
@@ -193,6 +241,7 @@ def open_gateway(
     spool = None
     if setup.settings.on_store_failure == "spool":
         spool = opened.root / setup.settings.spool
+    spans = open_spans(setup.settings)
     store = Store(opened.store_url)
     return Gateway(
         setup,
@@ -201,6 +250,7 @@ def open_gateway(
         keys=keys,
         spool=spool,
         answerer=made,
+        spans=spans,
         on_stop=store.close,
     )
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from limbeck.capture.recording import Recording
 from limbeck.serve.counts import Counts
+from limbeck.serve.metrics import MeasuredSink, Metrics
 from limbeck.store.spool import Spool
 from limbeck.store.writer import Entry, TraceSink, Writer
 
@@ -23,11 +24,14 @@ KNOWN = 4096
 class Recorder:
     """Puts traces on disk; where the store fails, into the spool. Failures are counted, never thrown."""
 
-    def __init__(self, store: TraceSink, spool: Spool | None, counts: Counts) -> None:
+    def __init__(
+        self, store: TraceSink, spool: Spool | None, counts: Counts, metrics: Metrics
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._spool = spool
         self._counts = counts
-        self._writer = Writer(store, self._finish)
+        self._writer = Writer(MeasuredSink(store, metrics), self._finish)
+        self._failing = False
         self._known: dict[str, float] = {}
 
     async def keep(self, recording: Recording) -> bool:
@@ -43,7 +47,8 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 - a store that fails never fails the client
             self._counts.unrecorded += 1
             self._counts.last_store_error = f"{type(error).__name__}: {error}"
-            log.error("a trace was lost: %s", error)
+            self._failing = True
+            log.error("a trace was lost: %s", error, extra={"event": "trace_lost"})
             return False
         self._counts.recorded += 1
         for name in blobs:
@@ -81,7 +86,15 @@ class Recorder:
         if spooled:
             self._counts.spooled += len(entries)
             self._counts.last_store_error = f"{type(error).__name__}: {error}"
-            log.error("the store failed, %d traces are in the spool: %s", len(entries), error)
+            self._failing = True
+            fields = {"event": "store_failed", "traces": len(entries)}
+            log.error(
+                "the store failed, the spool has what it did not take: %s", error, extra=fields
+            )
+        elif error is None and self._failing:
+            self._failing = False
+            fields = {"event": "store_works_again", "spooled": self._counts.spooled}
+            log.info("the store works again", extra={**fields, "lost": self._counts.unrecorded})
         for entry in entries:
             if entry.waiter.done():
                 continue

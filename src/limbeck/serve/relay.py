@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import random
 import time
 import uuid
@@ -41,10 +42,19 @@ from limbeck.serve.route import Route
 from limbeck.serve.setup import Setup
 from limbeck.serve.student import Answerer, answer_locally, write_answer
 from limbeck.serve.upstreams import Teacher
+from limbeck.serve.watch import Sight, Watch
 from limbeck.types import Status, Task, Trace
 
 Failure = (UnreachableError, HangUpError, SilentError)
 """What a teacher that cannot be reached, hangs up or stays silent raises."""
+KIND: dict[type[Exception], str] = {
+    UnreachableError: "unreachable",
+    HangUpError: "hang_up",
+    SilentError: "silent",
+}
+"""What such a failure is called in the metrics."""
+
+log = logging.getLogger("limbeck.gateway")
 
 JSON = (b"content-type", b"application/json")
 STATUS: dict[End, Status | None] = {"whole": None, "hang_up": "error", "client_gone": "cut_off"}
@@ -63,6 +73,7 @@ class Asking:
     teacher: Teacher
     client: Client
     started: float
+    sight: Sight
     prepared: Prepared | None = None
     hides_usage: bool = False
 
@@ -81,8 +92,10 @@ class Relay:
         recorder: Recorder,
         counts: Counts,
         answerer: Answerer | None,
+        watch: Watch,
     ) -> None:
         self.setup = setup
+        self._watch = watch
         self._pool = pool
         self._recorder = recorder
         self._counts = counts
@@ -112,16 +125,17 @@ class Relay:
             task, model = self._assign(request, route, call)
             teacher = self.setup.teacher(dialect.NAME, task, route.upstream)
         except ConfigError as error:
-            return refuse(client, dialect, 400, str(error), kind="invalid_request_error")
+            return self._turn_away(client, dialect, 400, str(error), "invalid_request_error")
         barred = shut_out(key, task.name if task else None)
         if barred is not None:
-            return refuse(client, dialect, 403, barred, kind="permission_error")
+            return self._turn_away(client, dialect, 403, barred, "permission_error")
         if model is not None:
             body = {**body, "model": model}
             request.body = json.dumps(body).encode()
         if task is not None and task.mode == "off":
             return await self._through(request, client, route, teacher)
         exchange = self._exchange(request, task, call, body, teacher)
+        sight = self._watch.begin(request, call.model, teacher.provider)
         if task is not None and task.mode == "cascade":
             answer = await answer_locally(
                 self._answerer,
@@ -132,8 +146,8 @@ class Relay:
                 self.setup.settings.student_timeout_s,
             )
             if answer is not None:
-                return await self._local(exchange, task, dialect, client, answer, started)
-        asking = Asking(exchange, teacher, client, started)
+                return await self._local(exchange, task, dialect, client, answer, started, sight)
+        asking = Asking(exchange, teacher, client, started, sight)
         self._ask_for_more(asking, request, body)
         return await self._remote(asking, request, route)
 
@@ -148,13 +162,21 @@ class Relay:
         """Hand on what is no call of a task (models, token counts, ...), unread."""
         barred = shut_out(key, route.task)
         if barred is not None:
-            return refuse(client, dialect, 403, barred, kind="permission_error")
+            return self._turn_away(client, dialect, 403, barred, "permission_error")
         task = self.setup.tasks.get(route.task) if route.task else None
         try:
             teacher = self.setup.teacher(dialect.NAME, task, route.upstream)
         except ConfigError as error:
-            return refuse(client, dialect, 400, str(error), kind="invalid_request_error")
+            return self._turn_away(client, dialect, 400, str(error), "invalid_request_error")
         return await self._through(request, client, route, teacher)
+
+    def _turn_away(
+        self, client: Client, dialect: Dialect, status: int, message: str, kind: str
+    ) -> None:
+        self._counts.client_refused(kind)
+        fields = {"event": "client_refused", "kind": kind, "status": status}
+        log.warning("a client was refused", extra=fields)
+        refuse(client, dialect, status, message, kind=kind)
 
     # -- before the teacher -----------------------------------------------------------------------
 
@@ -211,11 +233,12 @@ class Relay:
         client: Client,
         answer: str,
         started: float,
+        sight: Sight,
     ) -> None:
         call = exchange.call
         reply = write_answer(task, answer, exchange.request_id, int(exchange.at.timestamp()))
         recording = student_recording(exchange, task, reply, answer, time.perf_counter() - started)
-        kept = await self._recorder.keep(recording)
+        kept = await self._keep(recording, sight)
         if not kept and self.setup.settings.on_store_failure == "refuse":
             return refuse(client, dialect, 503, NOT_KEPT)
         self._counts.answered_by_student += 1
@@ -232,6 +255,22 @@ class Relay:
         client.start(200, [(b"content-type", b"text/event-stream; charset=utf-8"), *headers])
         # One chunk: the answer is there as a whole before the first event is written.
         return client.end(b"".join(events))
+
+    async def _keep(self, recording: Recording, sight: Sight) -> bool:
+        """Whether the trace is on disk; in either case the call is over, and told of."""
+        kept = await self._recorder.keep(recording)
+        self._watch.saw(recording.trace, kept, sight)
+        return kept
+
+    def _failed(self, teacher: Teacher, kind: str, what: str) -> None:
+        self._counts.teacher_failed(kind, what)
+        fields = {"event": "upstream_failed", "upstream": teacher.name, "kind": kind}
+        log.warning("%s", what, extra=fields)
+
+    def _refused(self, teacher: Teacher, status: int) -> None:
+        self._counts.teacher_refused(status, teacher.name)
+        fields = {"event": "upstream_refused", "upstream": teacher.name, "status": status}
+        log.warning("a teacher answered with an error", extra=fields)
 
     # -- the teacher ------------------------------------------------------------------------------
 
@@ -272,7 +311,9 @@ class Relay:
         client.on_gone = None
         reply, body = self._read(asking, response, data)
         refused = response.status >= 400
-        self._counts.teacher_refusals += refused
+        if refused:
+            self._refused(asking.teacher, response.status)
+        self._counts.bytes_out += len(data)
         reason = "unreadable" if reply.error is not None else None
         recording = record_reply(
             exchange,
@@ -280,7 +321,7 @@ class Relay:
             latency_s=asking.latency_s,
             stop_reason=f"http_{response.status}" if refused else reason,
         )
-        kept = await self._recorder.keep(recording)
+        kept = await self._keep(recording, asking.sight)
         if not kept and self.setup.settings.on_store_failure == "refuse":
             return refuse(client, dialect, 503, NOT_KEPT)
         self._counts.answered_by_teacher += 1
@@ -319,7 +360,8 @@ class Relay:
 
         async def keep(reply: Reply, end: End) -> bool:
             self._counts.answered_by_teacher += 1
-            self._counts.teacher_failures += end == "hang_up"
+            if end == "hang_up":
+                self._failed(asking.teacher, "hang_up", "a teacher hung up within a stream")
             self._counts.clients_gone += end == "client_gone"
             if restorer is not None and asking.prepared is not None:
                 exchange.elicited = how_much(asking.prepared, reply.usage, restorer.rationale)
@@ -330,14 +372,20 @@ class Relay:
                 status=STATUS[end],
                 stop_reason=REASON[end],
             )
-            kept = await self._recorder.keep(recording)
+            kept = await self._keep(recording, asking.sight)
             return kept or self.setup.settings.on_store_failure != "refuse"
 
         headers = to_client(response.headers, keep_length=not hiders)
         headers += _ours(exchange, "teacher", None)
         client.start(response.status, headers, response.reason)
         keeping: Keep = keep
-        await Passage(client, response, dialect.StreamReader(), keeping, hiders).run()
+        asking.sight.first_byte_s = asking.latency_s
+        self._counts.open_streams += 1
+        try:
+            await Passage(client, response, dialect.StreamReader(), keeping, hiders).run()
+        finally:
+            self._counts.open_streams -= 1
+            self._counts.bytes_out += response.size
 
     async def _unreached(self, asking: Asking, error: Exception) -> None:
         client = asking.client
@@ -345,7 +393,7 @@ class Relay:
         if client.gone:
             self._counts.clients_gone += 1
         else:
-            self._counts.teacher_failures += 1
+            self._failed(asking.teacher, KIND[type(error)], what)
         recording = record_reply(
             asking.exchange,
             Reply(text="", error=what),
@@ -353,7 +401,7 @@ class Relay:
             status="cut_off" if client.gone else "error",
             stop_reason="client_disconnected" if client.gone else f"http_{status}",
         )
-        await self._recorder.keep(recording)
+        await self._keep(recording, asking.sight)
         if not client.gone:
             ours = _ours(asking.exchange, "gateway", None)
             refuse(client, asking.teacher.dialect, status, what, headers=ours)
@@ -364,19 +412,22 @@ class Relay:
         data = teacher.request(
             request.method, route.path, route.query, request.headers, request.body, read=False
         )
+        self._counts.passed += 1
         bodiless, began = request.method == b"HEAD", False
         try:
             response = await self._response(client, teacher, data, bodiless=bodiless)
             client.start(response.status, to_client(response.headers), response.reason)
             began = True
             await Through(client, response).run()
+            self._counts.bytes_out += response.size
         except Failure as error:
             if client.gone:
                 self._counts.clients_gone += 1
                 return
-            self._counts.teacher_failures += 1
+            status, what = _failure(error)
+            self._failed(teacher, KIND[type(error)], what)
             if not began:
-                refuse(client, teacher.dialect, *_failure(error))
+                refuse(client, teacher.dialect, status, what)
 
 
 NOT_KEPT = "the gateway could not write this call down, and is set to refuse such calls"
