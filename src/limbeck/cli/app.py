@@ -49,6 +49,7 @@ EXTRAS = {
     "starlette": "serve",
     "uvicorn": "serve",
     "httptools": "serve",
+    "prometheus_client": "serve",
     "re2": "redact",
     "phonenumbers": "redact",
     "stdnum": "redact",
