@@ -1,0 +1,180 @@
+"""A gateway as a process of its own, with its log at hand, and an upstream that answers as it is told."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import resource
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from limbeck.models.call import Reply
+from limbeck.models.dialects.table import TABLE, dialect
+from limbeck.serve.http.message import Request
+from limbeck.serve.http.server import Client, Limits, Server
+from limbeck.serve.running import running_in_thread
+from limbeck.types import Usage
+from limbeck.workspace import Workspace
+
+Answer = Callable[[Request, Client], Awaitable[None]]
+
+
+@dataclass
+class Process:
+    """A gateway that runs; `log` is what it says on standard error."""
+
+    url: str
+    child: subprocess.Popen[bytes]
+    log: Path
+
+    def health(self) -> Any:
+        with urllib3.PoolManager(retries=False) as pool:
+            return pool.request("GET", f"{self.url}/limbeck/health", timeout=30).json()
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def may_write(self, size: int | None) -> None:
+        """Let no file of the process grow beyond `size` bytes, as on a full disk; None lifts it."""
+        soft = resource.RLIM_INFINITY if size is None else size
+        limits = (soft, resource.RLIM_INFINITY)
+        resource.prlimit(self.child.pid, resource.RLIMIT_FSIZE, limits)
+
+    def memory(self) -> int:
+        """Bytes of memory that it holds now."""
+        pages = Path(f"/proc/{self.child.pid}/statm").read_text().split()[1]
+        return int(pages) * resource.getpagesize()
+
+    def kill(self) -> None:
+        self.child.kill()
+        self.child.wait()
+
+    def terminate(self) -> int:
+        self.child.terminate()
+        return self.child.wait()
+
+
+Start = Callable[..., AbstractContextManager[Process]]
+
+
+@pytest.fixture
+def start(workspace: Workspace, tmp_path: Path) -> Start:
+    """`start(upstream_url, **settings)` runs a gateway of the workspace for as long as the context."""
+
+    @contextlib.contextmanager
+    def run(upstream: str, **settings: Any) -> Iterator[Process]:
+        upstreams = {
+            "anthropic": {"base_url": upstream},
+            "openai_chat": {"base_url": f"{upstream}/v1"},
+        }
+        arguments = {
+            "workspace": str(workspace.root),
+            "settings": {"upstreams": upstreams, **settings},
+        }
+        spec = {
+            "factory": "limbeck.serve.gateway:open_gateway",
+            "arguments": arguments,
+            "port": 0,
+        }
+        log = tmp_path / f"gateway-{len(list(tmp_path.glob('gateway-*')))}.log"
+        with (
+            log.open("wb") as words,
+            subprocess.Popen(
+                [sys.executable, "-m", "limbeck.serve.child"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=words,
+            ) as child,
+        ):
+            assert child.stdin is not None
+            assert child.stdout is not None
+            try:
+                child.stdin.write(json.dumps(spec).encode() + b"\n")
+                child.stdin.flush()
+                said = child.stdout.readline()
+                assert said, log.read_text()
+                yield Process(json.loads(said)["url"], child, log)
+            finally:
+                child.kill() if child.poll() is not None else child.terminate()
+                try:
+                    child.wait(60)
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    raise
+
+    return run
+
+
+@dataclass
+class Upstream:
+    """Answers every call in its dialect; `answer` may be replaced. `requests` is what came."""
+
+    url: str = ""
+    answer: Answer | None = None
+    requests: list[Request] = field(default_factory=list)
+
+    async def start(self, listener: socket.socket) -> None:
+        self.server = Server(self._answer, Limits(body=2**28))
+        await self.server.start(listener)
+
+    async def stop(self) -> None:
+        await self.server.stop(0.1)
+
+    async def _answer(self, request: Request, client: Client) -> None:
+        self.requests.append(request)
+        await (self.answer or usual)(request, client)
+
+
+async def usual(request: Request, client: Client) -> None:
+    """A short reply, streamed where the call wants it."""
+    path = request.target.partition(b"?")[0].decode("latin-1")
+    spoken = next((one for one in map(dialect, TABLE) if path == one.PATH), None)
+    if spoken is None or request.method != b"POST":
+        return client.send(200, [(b"content-type", b"application/json")], b'{"data":[]}')
+    reply = Reply(
+        text="Because it is torn.\nAnswer: grant",
+        stop_reason="end_turn",
+        usage=Usage(input=10, output=5),
+        model="teacher-1",
+    )
+    if b'"stream": true' in request.body or b'"stream":true' in request.body:
+        client.start(200, [(b"content-type", b"text/event-stream")])
+        for event in spoken.write_stream(reply):
+            client.write(event)
+        return client.end()
+    body = json.dumps(spoken.write_reply(reply)).encode()
+    return client.send(200, [(b"content-type", b"application/json")], body)
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    made = Upstream()
+    with running_in_thread(made) as made.url:
+        yield made
+
+
+@pytest.fixture
+def tasks(workspace: Workspace) -> Workspace:
+    """The workspace with tasks of each kind: plain, elicited, with fields, redacted, off."""
+    teacher = 'teacher = {model = "teacher-1"}\ninstruction = "Decide."\n'
+    answer = "answer = {kind = 'choice', choices = ['grant', 'deny']}\n"
+    kinds = {
+        "plain": "",
+        "inline": "elicit = {how = 'inline'}\n",
+        "schema": "elicit = {how = 'schema'}\n",
+        "fields": "call = {template = 'Row {row}: {text}', paths = {order = 'metadata.order'}}\n",
+        "redacted": "redact = {kinds = ['email', 'phone', 'card', 'iban', 'key']}\n",
+        "unrecorded": "mode = 'off'\n",
+    }
+    for name, lines in kinds.items():
+        (workspace.tasks_folder / f"{name}.toml").write_text(teacher + answer + lines)
+    return workspace
