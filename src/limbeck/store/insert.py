@@ -6,14 +6,17 @@ this thread would have to win the interpreter back after each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
-LARGEST = 512
-"""Rows in one statement; with the columns of a trace that stays within what SQLite takes."""
+LARGEST = 64
+"""Rows in one statement. Statements of each size up to this one are kept compiled by the driver."""
+
+Execute = Callable[[str, tuple[Any, ...]], int]
+"""Runs a statement of the driver's own with its values; how many rows it changed."""
 
 
 def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> int:
@@ -21,17 +24,20 @@ def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, 
 
     Every row has the same keys in the same order.
     """
-    new = start = 0
-    size = LARGEST
-    while start < len(rows):
-        # Powers of two, so that few statements are ever made and the driver keeps them compiled.
-        while size > len(rows) - start:
-            size //= 2
-        some = rows[start : start + size]
-        statement = _statement(table.name, tuple(some[0]), size, connection.dialect.paramstyle)
-        values = tuple(value for row in some for value in row.values())
-        new += connection.exec_driver_sql(statement, values).rowcount
-        start += size
+
+    def execute(statement: str, values: tuple[Any, ...]) -> int:
+        return connection.exec_driver_sql(statement, values).rowcount
+
+    return fill(execute, connection.dialect.paramstyle, table.name, rows)
+
+
+def fill(execute: Execute, paramstyle: str, table: str, rows: Sequence[dict[str, Any]]) -> int:
+    """`insert` by way of `execute`, with placeholders in the driver's `paramstyle`."""
+    new = 0
+    for start in range(0, len(rows), LARGEST):
+        some = rows[start : start + LARGEST]
+        statement = _statement(table, tuple(some[0]), len(some), paramstyle)
+        new += execute(statement, tuple(value for row in some for value in row.values()))
     return new
 
 
