@@ -419,8 +419,8 @@ class Trace(Noun):
 class PostHoc(Noun):
     """A rationale that was asked for after its trace was recorded, and what the asking cost.
 
-    `answer` is what the teacher answered this time; it may differ from the trace's. Append-only; the
-    latest counts.
+    `answer` is what the teacher answered this time; it may differ from the trace's. `blind` says that
+    it was not shown the recorded answer. Append-only; the latest counts.
     """
 
     trace_id: str
@@ -431,6 +431,7 @@ class PostHoc(Noun):
     usage: Usage = Usage()
     cost_usd: float | None = None
     at: datetime | None = None
+    blind: bool = False
 
 
 OutcomeSource = Literal["gold", "human", "verifier", "downstream", "teacher_agreement"]

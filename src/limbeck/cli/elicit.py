@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 from rich.console import Console
@@ -95,6 +95,7 @@ def command(
     spec = workspace.task(task)
     upstreams = _upstreams(workspace)
     submissions = Submissions(workspace.home, task)
+    how: How = "blind" if blind else "guided"
     with Store(workspace.store_url) as store, submissions.locked():
         batching = Batching(
             store, spec, submissions, _connect(upstreams), _redactor(workspace, spec)
@@ -103,25 +104,19 @@ def command(
             before = Elicited(task=task, step="done", resumed=True)
             show(_run(batching, wait, as_json, before), as_json)
             return
-        how: How = "blind" if blind else "guided"
-        with _counting("reading traces", as_json) as progress:
-            in_vain = set() if again else submissions.in_vain()
-            lacking = find_lacking(
-                *(store, spec, how),
-                limit=limit,
-                sample=sample.value,
-                unusable=in_vain,
-                progress=progress,
-            )
-        gap = gap_of(lacking)
-        planned = Elicited(task=task, step="nothing", gap=gap, batches=_open(submissions))
+        lacking = _look(batching, how, limit, sample, again, as_json)
+        planned = Elicited(
+            task=task, step="nothing", gap=gap_of(lacking), batches=_open(submissions)
+        )
         if not lacking.wanted:
             show(planned, as_json)
             return
-        name, asked = _whom(spec, lacking, upstreams, upstream, teacher, model)
-        provider = _provider(name, upstreams[name])
+        whom = _whom(spec, lacking, upstreams, upstream, teacher, model)
         cost = estimate(
-            spec, lacking, asked, batch=not no_batch, max_tokens=max_tokens, provider=provider
+            *(spec, lacking, whom.model),
+            batch=not no_batch,
+            max_tokens=max_tokens,
+            provider=whom.provider,
         )
         planned = planned.model_copy(update={"step": "planned", "estimate": cost})
         if dry_run:
@@ -129,17 +124,45 @@ def command(
             return
         _agree(planned, yes, as_json)
         if no_batch:
-            keeper = Keeper(store, spec, how, asked, provider, batching.redactor)
-            done = _ask_now(
-                keeper, lacking, name, upstreams[name], submissions, max_tokens, as_json
-            )
-            show(planned.model_copy(update={"step": "done", "tally": done}), as_json)
+            tally = _ask_now(batching, lacking, whom, how, max_tokens, as_json)
+            show(planned.model_copy(update={"step": "done", "tally": tally}), as_json)
             return
-        batching.prepare(lacking.wanted, upstream=name, model=asked, how=how, max_tokens=max_tokens)
+        batching.prepare(
+            lacking.wanted, upstream=whom.name, model=whom.model, how=how, max_tokens=max_tokens
+        )
         show(_run(batching, wait, as_json, planned), as_json)
 
 
+def _look(
+    batching: Batching, how: How, limit: int | None, sample: Sample, again: bool, quiet: bool
+) -> Lacking:
+    with _counting("reading traces", quiet) as progress:
+        return find_lacking(
+            *(batching.store, batching.task, how),
+            limit=limit,
+            sample=sample.value,
+            unusable=set() if again else batching.submissions.in_vain(),
+            progress=progress,
+        )
+
+
 # ---- whom to ask --------------------------------------------------------------------------------
+
+
+class Whom(NamedTuple):
+    """An upstream of the gateway, by name, and the model to ask there."""
+
+    name: str
+    upstream: Upstream
+    model: str
+
+    @property
+    def dialect(self) -> str:
+        return self.upstream.dialect or self.name
+
+    @property
+    def provider(self) -> str | None:
+        return provider_of(self.dialect, self.upstream.base_url)
 
 
 def _upstreams(workspace: Workspace) -> dict[str, Upstream]:
@@ -154,8 +177,7 @@ def _whom(
     upstream: str | None,
     teacher: str | None,
     model: str | None,
-) -> tuple[str, str]:
-    """The name of the upstream, and the model."""
+) -> Whom:
     if teacher is not None:
         provider, _, named = teacher.partition(":")
         if provider not in PROVIDERS or not named or upstream or model:
@@ -163,7 +185,7 @@ def _whom(
             raise UsageError(
                 f"--teacher is {teacher!r}; wanted {known}, without --upstream and --model"
             )
-        return PROVIDERS[provider], named
+        return Whom(PROVIDERS[provider], upstreams[PROVIDERS[provider]], named)
     name = upstream or task.teacher.upstream or lacking.dialect
     if name is None:
         raise UsageError(
@@ -180,11 +202,7 @@ def _whom(
         raise UsageError(
             f"nothing says which model to ask about the task {task.name!r}; name it: --model MODEL"
         )
-    return name, asked
-
-
-def _provider(name: str, upstream: Upstream) -> str | None:
-    return provider_of(upstream.dialect or name, upstream.base_url)
+    return Whom(name, upstreams[name], asked)
 
 
 def _connect(upstreams: dict[str, Upstream]) -> Callable[[str], Service]:
@@ -194,10 +212,10 @@ def _connect(upstreams: dict[str, Upstream]) -> Callable[[str], Service]:
                 f"a batch was handed in to the upstream {name!r}, which is gone; "
                 f"put it back under [gateway.upstreams] in {FILE} to fetch what was paid for"
             )
-        upstream = upstreams[name]
-        spoken = dialect(upstream.dialect or name)
-        connection = Connection(upstream.base_url, spoken.NAME, _key(name, upstream))
-        return Service(batch_api(connection), spoken, _provider(name, upstream))
+        whom = Whom(name, upstreams[name], "")
+        spoken = dialect(whom.dialect)
+        connection = Connection(whom.upstream.base_url, spoken.NAME, _key(name, whom.upstream))
+        return Service(batch_api(connection), spoken, whom.provider)
 
     return connect
 
@@ -251,46 +269,44 @@ def _run(batching: Batching, wait: bool, as_json: bool, shown: Elicited) -> Elic
 
 
 def _ask_now(
-    keeper: Keeper,
-    lacking: Lacking,
-    name: str,
-    upstream: Upstream,
-    submissions: Submissions,
-    max_tokens: int,
-    as_json: bool,
+    batching: Batching, lacking: Lacking, whom: Whom, how: How, max_tokens: int, quiet: bool
 ) -> Tally:
-    spoken = upstream.dialect or name
+    keeper = Keeper(
+        batching.store, batching.task, how, whom.model, whom.provider, batching.redactor
+    )
+    key = _key(whom.name, whom.upstream)
+    total = len(lacking.wanted)
     with (
-        Teacher(upstream.base_url, spoken, keeper.model, _key(name, upstream)) as teacher,
-        _bar(as_json) as told,
+        Teacher(whom.upstream.base_url, whom.dialect, whom.model, key) as teacher,
+        _bar(quiet) as told,
     ):
-        total = len(lacking.wanted)
         try:
             ask_directly(
-                keeper,
-                lacking.wanted,
-                teacher,
+                *(keeper, lacking.wanted, teacher),
                 max_tokens=max_tokens,
                 told=lambda done: told(Progress(done, total, "asking")),
             )
         finally:
             # What was answered in vain is known to the next run, also where this one is stopped.
-            submissions.save(
-                Submission(
-                    token=new_token(),
-                    task=keeper.task.name,
-                    upstream=name,
-                    model=keeper.model,
-                    how=keeper.how,
-                    max_tokens=max_tokens,
-                    step="collected",
-                    requests=keeper.asked,
-                    at=datetime.now(UTC),
-                    tally=keeper.tally(),
-                    in_vain=tuple(keeper.in_vain),
-                )
-            )
+            if keeper.asked:
+                batching.submissions.save(_over(keeper, whom, how, max_tokens))
     return keeper.tally()
+
+
+def _over(keeper: Keeper, whom: Whom, how: How, max_tokens: int) -> Submission:
+    return Submission(
+        token=new_token(),
+        task=keeper.task.name,
+        upstream=whom.name,
+        model=whom.model,
+        how=how,
+        max_tokens=max_tokens,
+        step="collected",
+        requests=keeper.asked,
+        at=datetime.now(UTC),
+        tally=keeper.tally(),
+        in_vain=tuple(keeper.in_vain),
+    )
 
 
 @contextmanager

@@ -71,6 +71,7 @@ def test_questions_become_rationales_with_their_cost(
         assert one.rationale == "\n".join(item.steps)
         assert (one.answer, one.generator, one.simulated) == (item.truth, "simulated-teacher", True)
         assert one.usage.tier == "batch"
+        assert one.blind == (how == "blind")
         assert one.cost_usd == pytest.approx((one.usage.input * 3 + one.usage.output * 15) / 2e6)
     spent = sum(one.cost_usd or 0 for one in made.values())
     assert after.tally.cost_usd == pytest.approx(spent)

@@ -113,6 +113,7 @@ class Keeper:
             usage=one.usage,
             cost_usd=cost,
             at=one.at,
+            blind=self.how == "blind",
         )
 
     def _clean(self, text: str) -> str:
