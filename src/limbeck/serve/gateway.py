@@ -242,7 +242,7 @@ def open_gateway(
     if setup.settings.on_store_failure == "spool":
         spool = opened.root / setup.settings.spool
     spans = open_spans(setup.settings)
-    store = Store(opened.store_url)
+    store = Store(opened.store_url, wait_s=setup.settings.store_timeout_s)
     return Gateway(
         setup,
         store,
