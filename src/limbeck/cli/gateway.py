@@ -31,19 +31,26 @@ def command(
     top: Annotated[
         bool, typer.Option("--top", help="Show live rates, errors and cost of a running gateway.")
     ] = False,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="With --top: end after so many readings.")
+    ] = None,
     workspace: Annotated[
         Path | None, typer.Option(help="The workspace (default: the one around this folder).")
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Say where it listens as one line of JSON.")
+        bool,
+        typer.Option(
+            "--json", help="Say where it listens as one line of JSON; with --top, a line a second."
+        ),
     ] = False,
 ) -> None:
     """Stand between a program and its teacher: the program changes its base URL and nothing else.
 
-    Every call is written down before its reply leaves. SIGTERM and Ctrl-C let the calls on their way
-    end first.
+    Every call is written down before its reply leaves. What happens is told on standard error, one JSON
+    object a line. SIGTERM and Ctrl-C let the calls on their way end first.
     """
     from limbeck.serve.gateway import open_gateway
+    from limbeck.serve.logs import json_lines
     from limbeck.serve.running import serve
     from limbeck.serve.setup import read_settings
 
@@ -60,7 +67,7 @@ def command(
     if top:
         from limbeck.cli.top import show
 
-        show(settings.host, settings.port, as_json=as_json)
+        show(settings.host, settings.port, as_json=as_json, count=count)
         return
     modes = {task.name: task.mode for task in opened.tasks()}
     answerer = None
@@ -77,7 +84,8 @@ def command(
         else:
             print(_where(url, modes), flush=True)
 
-    serve(gateway, settings.host, settings.port, ready)
+    with json_lines():
+        serve(gateway, settings.host, settings.port, ready)
 
 
 def _upstream(given: str) -> tuple[str, dict[str, str]]:

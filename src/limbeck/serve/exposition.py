@@ -54,7 +54,7 @@ class _Numbers(Collector):
 
     def collect(self) -> Iterator[Metric]:
         # Copies of the tables: the loop goes on counting while a thread writes the page.
-        yield InfoMetricFamily("limbeck", "Who is here.", value={"version": __version__})
+        yield InfoMetricFamily("limbeck", "The version of Limbeck.", value={"version": __version__})
         started = self._metrics.started_at
         yield GaugeMetricFamily("limbeck_start_time_seconds", "Unix time of the start.", started)
         yield from _calls(dict(self._metrics.calls))
@@ -80,7 +80,7 @@ class _Numbers(Collector):
     def _store(self) -> Iterator[Metric]:
         metrics, counts = self._metrics, self._counts
         yield _counter("limbeck_traces_recorded", "Traces on disk.", counts.recorded)
-        yield _counter("limbeck_traces_spooled", "Of these, to the spool.", counts.spooled)
+        yield _counter("limbeck_traces_spooled", "Traces that went to the spool.", counts.spooled)
         yield _counter(
             "limbeck_traces_absorbed", "Brought from the spool to the store.", counts.absorbed
         )
@@ -92,7 +92,10 @@ class _Numbers(Collector):
         )
         yield _gauge("limbeck_writer_waiting", "Traces that wait.", self._levels.waiting)
         yield _histograms(
-            "limbeck_commit_seconds", "Time of a transaction.", [], [([], metrics.commit_s)]
+            "limbeck_commit_seconds",
+            "Time of a transaction of the store.",
+            [],
+            [([], metrics.commit_s)],
         )
         yield _histograms(
             "limbeck_commit_traces", "Traces in a transaction.", [], [([], metrics.commit_traces)]
@@ -128,13 +131,17 @@ class _Numbers(Collector):
             "limbeck_request_bytes", "Bytes of the requests of clients.", counts.bytes_in
         )
         yield _gauge("limbeck_open_connections", "Connections of clients.", levels.connections)
-        yield _gauge("limbeck_busy_connections", "Of these, with a call.", levels.busy)
+        yield _gauge(
+            "limbeck_busy_connections", "Connections with a request under way.", levels.busy
+        )
         yield _gauge("limbeck_open_streams", "Streams on their way.", counts.open_streams)
 
     def _own(self) -> Iterator[Metric]:
         counts = self._counts
         yield _counter(
-            "limbeck_configuration_errors", "Changes not used.", counts.configuration_errors
+            "limbeck_configuration_errors",
+            "Changes of the configuration that could not be used.",
+            counts.configuration_errors,
         )
         yield _gauge(
             "limbeck_configuration_stale",
@@ -167,7 +174,7 @@ def _calls(calls: Mapping[Key, Series]) -> Iterator[Metric]:
     )
     yield _labelled(
         "limbeck_unpriced_calls",
-        "Calls whose cost nobody knows.",
+        "Calls that used tokens whose price nobody knows.",
         labels,
         (([*key], one.unpriced) for key, one in calls.items()),
     )

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-LOGGER = "limbeck"
+LOGGERS = ("limbeck", "opentelemetry")
 BURST = 5
 """Lines of one kind that are written in a window; the others of it are counted only."""
 WINDOW_S = 10.0
@@ -120,17 +120,19 @@ def json_lines(stream: IO[str] | None = None) -> Iterator[None]:
     handler = Lines(stream or sys.stderr)
     handler.setFormatter(JsonLines())
     handler.addFilter(Storms())
-    logger = logging.getLogger(LOGGER)
-    before = logger.level, logger.propagate
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    before = [(logger.level, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before[0])
-        logger.propagate = before[1]
+        for logger, (level, propagate) in zip(loggers, before, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+            logger.propagate = propagate
         handler.close()
 
 

@@ -127,10 +127,10 @@ class Metrics:
             series.cache_write_5m += usage.cache_write_5m
             series.cache_write_1h += usage.cache_write_1h
         series.reasoning += usage.reasoning
-        if trace.cost_usd is None:
-            series.unpriced += 1
-        else:
+        if trace.cost_usd is not None:
             series.cost_usd += trace.cost_usd
+        elif usage.input or usage.output:
+            series.unpriced += 1
         task = trace.task or NO_TASK
         if trace.latency_s is not None:
             self.latency_s[task, _who(origin.source)].saw(trace.latency_s)
