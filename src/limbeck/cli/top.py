@@ -22,6 +22,8 @@ EVERY_S = 1.0
 WINDOW = 10
 """Readings over which rates and latencies are taken: those of one second alone jump about."""
 ROWS = 15
+NUMBERS = 64
+"""Characters of a row besides the name of its task."""
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}
 
 Wait = Callable[[float], object]
@@ -47,9 +49,11 @@ def show(host: str, port: int, *, as_json: bool, count: int | None = None) -> No
             for now in every:
                 print(line(now), flush=True)
         else:
-            with Live(draw(url, first), console=console, auto_refresh=False, screen=True) as live:
+            with Live(
+                draw(url, first, console.width), console=console, auto_refresh=False, screen=True
+            ) as live:
                 for now in every:
-                    live.update(draw(url, now), refresh=True)
+                    live.update(draw(url, now, console.width), refresh=True)
     except KeyboardInterrupt:
         return
 
@@ -88,8 +92,8 @@ def _watch(url: str, secret: str | None, count: int | None, wait: Wait) -> Itera
 # ---- what it looks like -------------------------------------------------------------------------
 
 
-def draw(url: str, now: Now) -> RenderableType:
-    """One screen, at most 80 characters wide where it must be."""
+def draw(url: str, now: Now, width: int) -> RenderableType:
+    """One screen; 80 characters are wide enough."""
     total = now.total
     colour = "green" if now.status == "ok" else "red"
     head = Text.assemble(
@@ -109,7 +113,7 @@ def draw(url: str, now: Now) -> RenderableType:
         "   ",
         (f"lost {now.lost}", "bold red" if now.lost else ""),
     )
-    parts: list[RenderableType] = [head, rates, levels, Text(), _table(now)]
+    parts: list[RenderableType] = [head, rates, levels, Text(), _table(now, width)]
     if len(now.tasks) > ROWS:
         parts.append(Text(f"and {len(now.tasks) - ROWS} more tasks", style="dim"))
     if total.unpriced:
@@ -121,22 +125,29 @@ def draw(url: str, now: Now) -> RenderableType:
     return Group(*parts)
 
 
-def _table(now: Now) -> Table:
+def _table(now: Now, width: int) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("task", no_wrap=True, overflow="ellipsis", max_width=24)
+    table.add_column("task", no_wrap=True)
     for name in ("calls/s", "errors/s", "p50", "p95", "tokens/s", "$/h", "$"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in now.tasks[:ROWS]:
-        table.add_row(*_row(one))
+        table.add_row(_name(one, width - NUMBERS), *_row(one))
     if not now.tasks:
         table.add_row(Text("no calls yet", style="dim"))
     return table
 
 
+def _name(one: TaskNow, most: int) -> Text:
+    if one.task is None:
+        return Text("of no task", style="dim")
+    text = Text(one.task)
+    text.truncate(max(most, 10), overflow="ellipsis")
+    return text
+
+
 def _row(one: TaskNow) -> list[RenderableType]:
     errors = Text(_rate(one.errors_s), style="red" if one.errors_s else "")
     return [
-        one.task or Text("of no task", style="dim"),
         _rate(one.calls_s),
         errors,
         _latency(one.p50_s),
@@ -178,7 +189,9 @@ def _latency(seconds: float | None) -> str:
 def _usd(value: float | None, *, sign: str = "$") -> str:
     if value is None:
         return "-"
-    return f"{sign}{value:,.2f}" if value >= 0.01 or value == 0 else f"{sign}{value:.4f}"
+    if value >= 1000:
+        return f"{sign}{value:,.0f}"
+    return f"{sign}{value:.2f}" if value >= 0.01 or value == 0 else f"{sign}{value:.4f}"
 
 
 def _span(seconds: float) -> str:

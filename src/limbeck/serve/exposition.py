@@ -116,6 +116,11 @@ class _Numbers(Collector):
             counts.refusals_by_status,
             "code",
         )
+        yield _counter(
+            "limbeck_elicit_refused",
+            "Calls asked again as they came, without asking for a rationale.",
+            counts.elicit_refused,
+        )
         yield _counter("limbeck_unread", "Calls and replies that could not be read.", counts.unread)
         yield _counter("limbeck_student_failures", "Students that failed.", counts.student_failures)
         yield _counter("limbeck_reply_bytes", "Bytes of the replies of teachers.", counts.bytes_out)

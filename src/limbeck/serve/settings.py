@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -70,7 +71,7 @@ class GatewaySettings(Noun):
     """A call that takes longer is logged as slow."""
     otel: bool = False
     """Send a span for each call to the collector that the variables `OTEL_EXPORTER_OTLP_*` name."""
-    otel_endpoint: Annotated[str | None, Field(pattern=r"^https?://[^\s/@]+")] = None
+    otel_endpoint: Annotated[str | None, Field(pattern=r"^https?://[^\s/@?]+(/[^\s?]*)?$")] = None
     """The collector to send spans to, by OTLP over HTTP, as in http://127.0.0.1:4318."""
     otel_content: bool = False
     """Whether spans carry what was asked and said, as it is stored."""
@@ -100,7 +101,7 @@ class GatewaySettings(Noun):
                 )
         return self
 
-    @property
+    @cached_property
     def wants_keys(self) -> bool:
         """Whether a client must show a key."""
         return self.require_keys or not is_loopback(self.host)
