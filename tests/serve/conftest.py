@@ -91,8 +91,8 @@ def whole() -> Callable[..., list[Step]]:
     """A whole response: `whole(body, status="200 OK", **headers)`."""
 
     def make(body: bytes, status: str = "200 OK", headers: bytes = b"") -> list[Step]:
-        head = f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\n".encode()
-        return [head + headers + b"\r\n" + body]
+        head = f"HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {len(body)}\r\n"
+        return [head.encode() + headers + b"\r\n" + body]
 
     return make
 
@@ -102,7 +102,9 @@ def chunked() -> Callable[..., list[Step]]:
     """A streamed response, an HTTP chunk for each part; `end=False` leaves out its end."""
 
     def make(*parts: Step, end: bool = True, headers: bytes = b"") -> list[Step]:
-        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n" + headers
+        head = (
+            b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\n" + headers
+        )
         steps: list[Step] = [head + b"transfer-encoding: chunked\r\n\r\n"]
         for part in parts:
             framed = b"%x\r\n%b\r\n" % (len(part), part) if isinstance(part, bytes) else part

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from limbeck.serve.guard import foreign
 from limbeck.serve.http.message import RawHeaders, Request
-from limbeck.serve.keys import ClientKey, KeyRing, may_call, present
+from limbeck.serve.keys import PREFIX, ClientKey, KeyRing, may_call, present
 from limbeck.serve.rates import Rate, Rates, parse_rate
 from limbeck.serve.route import Route
 from limbeck.serve.settings import GatewaySettings
 
+_OURS = PREFIX.encode()
 HEALTH = b"/limbeck/health"
 """Open to all: what watches a service has no key."""
 
@@ -46,9 +47,9 @@ class Admission:
         Takes the key out of the request's headers.
         """
         # Wanted or not: a key for this gateway is none of the provider's business.
-        secret, headers = present(request.headers)
-        if secret is not None:
-            request.headers = headers
+        secret = None
+        if any(_OURS in value for _, value in request.headers):
+            secret, request.headers = present(request.headers)
         if not settings.wants_keys:
             reason = foreign(request)
             return Refusal(403, "permission_error", reason, []) if reason else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol
 
@@ -10,6 +11,7 @@ from limbeck.models.call import Reply
 from limbeck.models.dialects.table import StreamReader
 from limbeck.serve.http.client import HangUpError, Response, SilentError
 from limbeck.serve.http.server import Client
+from limbeck.serve.reading import Unpacker
 
 End = Literal["whole", "hang_up", "client_gone"]
 """How a stream ended: it was said to the end, the teacher hung up, or the client went away."""
@@ -42,12 +44,14 @@ class Passage:
         reader: StreamReader,
         keep: Keep,
         hiders: list[Filter],
+        unpacker: Unpacker | None = None,
     ) -> None:
         self._client = client
         self._response = response
         self._reader = reader
         self._keep = keep
         self._hiders = hiders
+        self._unpacker = unpacker
         self._held: list[bytes] = []
         self._keeping: asyncio.Task[bool] | None = None
         self._unreadable: str | None = None
@@ -71,13 +75,25 @@ class Passage:
             client.end(self._release())
 
     def _pass(self, chunk: bytes) -> None:
-        self._watch(chunk)
+        plain = self._plain(chunk)
+        self._watch(plain)
+        if self._hiders:
+            chunk = plain
         for hider in self._hiders:
             chunk = hider.feed(chunk)
         if self._reader.ended and self._keeping is None:
             self._keeping = asyncio.ensure_future(self._kept("whole"))
             self._keeping.add_done_callback(self._let_go)
         self._show(chunk)
+
+    def _plain(self, chunk: bytes) -> bytes:
+        if self._unpacker is None or self._unreadable is not None:
+            return chunk
+        try:
+            return self._unpacker.feed(chunk)
+        except zlib.error as error:
+            self._unreadable = f"the stream is not compressed as it says: {error}"
+            return chunk
 
     def _show(self, chunk: bytes) -> None:
         if not chunk:

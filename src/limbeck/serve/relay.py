@@ -8,11 +8,8 @@ import logging
 import random
 import time
 import uuid
-import zlib
 from dataclasses import dataclass
 from typing import Any
-
-from pydantic_core import from_json
 
 from limbeck.capture.elicit.prepare import Prepared, how_much, prepare
 from limbeck.capture.recording import Exchange, Recording, provenance, record_reply, redacted
@@ -33,17 +30,18 @@ from limbeck.serve.http.client import (
     SilentError,
     UnreachableError,
 )
-from limbeck.serve.http.message import RawHeaders, Request, find
+from limbeck.serve.http.message import RawHeaders, Request
 from limbeck.serve.http.server import Client
 from limbeck.serve.keys import ClientKey
 from limbeck.serve.passage import End, Filter, Keep, Passage, Through
+from limbeck.serve.reading import Unpacker, packing, read_json, unpacked
 from limbeck.serve.recorder import Recorder, now
 from limbeck.serve.route import Route
 from limbeck.serve.setup import Setup
 from limbeck.serve.student import Answerer, answer_locally, write_answer
 from limbeck.serve.upstreams import Teacher
 from limbeck.serve.watch import Sight, Watch
-from limbeck.types import Status, Task, Trace
+from limbeck.types import Elicited, Status, Task, Trace
 
 Failure = (UnreachableError, HangUpError, SilentError)
 """What a teacher that cannot be reached, hangs up or stays silent raises."""
@@ -74,6 +72,8 @@ class Asking:
     client: Client
     started: float
     sight: Sight
+    own: bytes = b""
+    """The request body as it would be without asking for a rationale."""
     prepared: Prepared | None = None
     hides_usage: bool = False
 
@@ -214,16 +214,17 @@ class Relay:
     def _ask_for_more(self, asking: Asking, request: Request, body: dict[str, Any]) -> None:
         """Ask for a rationale where the task wants one, and for the token counts of a stream."""
         call, task = asking.exchange.call, asking.exchange.task
-        changed = body
-        if task is not None and task.elicit.how != "never":
-            asking.prepared = prepare(task, asking.teacher.dialect.NAME, body, draw=random.random())
-            if asking.prepared is not None:
-                changed = asking.prepared.body
+        wanted = body
         if call.stream and not call.wants_usage and asking.teacher.streamed_usage:
             asking.hides_usage = True
-            changed = ask_for_usage(changed)
-        if changed is not body:
-            request.body = json.dumps(changed).encode()
+            wanted = ask_for_usage(body)
+            request.body = json.dumps(wanted).encode()
+        if task is None or task.elicit.how == "never":
+            return
+        asking.prepared = prepare(task, asking.teacher.dialect.NAME, wanted, draw=random.random())
+        if asking.prepared is not None:
+            asking.own = request.body
+            request.body = json.dumps(asking.prepared.body).encode()
 
     async def _local(
         self,
@@ -280,13 +281,19 @@ class Relay:
             request.method, route.path, route.query, request.headers, request.body, read=True
         )
         try:
-            response = await self._response(client, teacher, data)
+            response = await self._response(client, teacher, data, replayable=may_repeat(request))
             exchange.request_id = _request_id(response) or exchange.request_id
-            exchange.simulated = find(response.headers, SIMULATED) == b"1"
-            kind = find(response.headers, b"content-type") or b""
+            exchange.simulated = response.header(SIMULATED) == b"1"
+            kind = response.header(b"content-type") or b""
             if response.status == 200 and kind.lower().startswith(b"text/event-stream"):
                 return await self._stream(asking, response)
             body = await response.read(self.setup.settings.max_reply_bytes)
+            if response.status == 400 and asking.prepared is not None:
+                # What was added may be what the teacher refuses: the client's own call decides.
+                asking.prepared = None
+                request.body = asking.own
+                self._counts.elicit_refused += 1
+                return await self._remote(asking, request, route)
         except Failure as error:
             return await self._unreached(asking, error)
         except OverflowError as error:
@@ -294,14 +301,33 @@ class Relay:
         return await self._whole(asking, response, body)
 
     async def _response(
-        self, client: Client, teacher: Teacher, data: bytes, *, bodiless: bool = False
+        self,
+        client: Client,
+        teacher: Teacher,
+        data: bytes,
+        *,
+        replayable: bool,
+        bodiless: bool = False,
     ) -> Response:
-        """The reply, when its head is here; a client that goes away ends the request."""
+        """The reply, when its head is here; a client that goes away ends the request.
+
+        A kept connection that the teacher closes just then is replaced once, if the request may be
+        sent twice.
+        """
         connection = await self._pool.connection(teacher.origin)
         if client.gone:
             self._pool.give_back(connection)
             raise HangUpError("the client went away")
+        reused = connection.reused
         asked: Asked = connection.ask(data, bodiless=bodiless)
+        client.on_gone = asked.abort
+        try:
+            return await asked.response()
+        except UnreachableError:
+            if not (reused and replayable) or client.gone:
+                raise
+        connection = await self._pool.connection(teacher.origin, fresh=True)
+        asked = connection.ask(data, bodiless=bodiless)
         client.on_gone = asked.abort
         return await asked.response()
 
@@ -332,27 +358,28 @@ class Relay:
     def _read(self, asking: Asking, response: Response, data: bytes) -> tuple[Reply, bytes]:
         """The reply as far as it can be read, and the bytes that the client gets."""
         dialect = asking.teacher.dialect
-        encoding = find(response.headers, b"content-encoding")
         try:
-            body = read_json(decoded(data, encoding.decode("latin-1") if encoding else None))
+            body = read_json(unpacked(data, packing(response.header(b"content-encoding"))))
             if response.status >= 400:
                 return Reply(text="", error=dialect.read_error(body) or _shown(data)), data
             reply = dialect.read_reply(body)
         except (ValueError, DataError, RecursionError):
             self._counts.unread += 1
             return Reply(text="", error=_shown(data)), data
-        if asking.prepared is None or encoding:
+        if asking.prepared is None:
             return reply, data
         restored = asking.prepared.restore(body)
-        asking.exchange.elicited = how_much(asking.prepared, reply.usage, restored.rationale)
+        asking.exchange.elicited = _elicited(asking.prepared, reply, restored.rationale)
         if restored.body is body:
             return reply, data
+        response.headers = without_packing(response.headers)
         return reply, json.dumps(restored.body, separators=(",", ":"), ensure_ascii=False).encode(
             "utf-8", "surrogatepass"
         )
 
     async def _stream(self, asking: Asking, response: Response) -> None:
         exchange, dialect, client = asking.exchange, asking.teacher.dialect, asking.client
+        unpacker = _unpacker(response)
         hiders: list[Filter] = [UsageHider()] if asking.hides_usage else []
         restorer = asking.prepared.stream() if asking.prepared is not None else None
         if restorer is not None:
@@ -364,7 +391,7 @@ class Relay:
                 self._failed(asking.teacher, "hang_up", "a teacher hung up within a stream")
             self._counts.clients_gone += end == "client_gone"
             if restorer is not None and asking.prepared is not None:
-                exchange.elicited = how_much(asking.prepared, reply.usage, restorer.rationale)
+                exchange.elicited = _elicited(asking.prepared, reply, restorer.rationale)
             recording = record_reply(
                 exchange,
                 reply,
@@ -375,6 +402,8 @@ class Relay:
             kept = await self._keep(recording, asking.sight)
             return kept or self.setup.settings.on_store_failure != "refuse"
 
+        if hiders and unpacker is not None:
+            response.headers = without_packing(response.headers)
         headers = to_client(response.headers, keep_length=not hiders)
         headers += _ours(exchange, "teacher", None)
         client.start(response.status, headers, response.reason)
@@ -382,7 +411,7 @@ class Relay:
         asking.sight.first_byte_s = asking.latency_s
         self._counts.open_streams += 1
         try:
-            await Passage(client, response, dialect.StreamReader(), keeping, hiders).run()
+            await Passage(client, response, dialect.StreamReader(), keeping, hiders, unpacker).run()
         finally:
             self._counts.open_streams -= 1
             self._counts.bytes_out += response.size
@@ -415,7 +444,9 @@ class Relay:
         self._counts.passed += 1
         bodiless, began = request.method == b"HEAD", False
         try:
-            response = await self._response(client, teacher, data, bodiless=bodiless)
+            response = await self._response(
+                client, teacher, data, replayable=may_repeat(request), bodiless=bodiless
+            )
             client.start(response.status, to_client(response.headers), response.reason)
             began = True
             await Through(client, response).run()
@@ -452,31 +483,6 @@ def student_recording(
     return redacted(exchange, trace)
 
 
-def read_json(data: bytes) -> Any:
-    """What `data` says. Raises ValueError and RecursionError where it is not JSON."""
-    try:
-        return from_json(data)
-    except ValueError:
-        # Slower, and the last word: it knows other encodings and lone surrogates.
-        return json.loads(data)
-
-
-def decoded(body: bytes, encoding: str | None) -> bytes:
-    """`body` as it was before a server compressed it, asked or not.
-
-    Raises ValueError where it cannot be read.
-    """
-    if encoding in (None, "", "identity"):
-        return body
-    if encoding not in ("gzip", "deflate"):
-        raise ValueError(f"content-encoding is {encoding!r}; wanted gzip or deflate")
-    try:
-        # 32 + 15 bits: zlib tells the two formats apart by their first bytes.
-        return zlib.decompress(body, 47)
-    except zlib.error as error:
-        raise ValueError(f"the body is not {encoding}: {error}") from None
-
-
 def refuse(
     client: Client,
     dialect: Dialect,
@@ -489,6 +495,30 @@ def refuse(
     """Answer with an error of the gateway's own, in the form that the dialect's clients know."""
     body = json.dumps(dialect.write_error(status, kind, message)).encode()
     client.send(status, [JSON, *(headers or ())], body)
+
+
+def without_packing(headers: RawHeaders) -> RawHeaders:
+    """`headers` of a body that is no longer compressed."""
+    return [line for line in headers if line[0].lower() != b"content-encoding"]
+
+
+def _unpacker(response: Response) -> Unpacker | None:
+    """What makes a compressed stream readable, where that can be."""
+    how = packing(response.header(b"content-encoding"))
+    try:
+        return Unpacker(how) if how is not None else None
+    except ValueError:
+        return None
+
+
+def _elicited(prepared: Prepared, reply: Reply, rationale: str | None) -> Elicited:
+    return how_much(prepared, reply.usage, rationale, written=len(reply.text))
+
+
+def may_repeat(request: Request) -> bool:
+    """Whether a request may be sent twice: by its method (RFC 9110, 9.2.2) or because it says so."""
+    idempotent = request.method in (b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE")
+    return idempotent or request.header(b"idempotency-key") is not None
 
 
 def _said(request: Request, name: bytes) -> str | None:
@@ -508,7 +538,7 @@ def _ours(exchange: Exchange, answered_by: str, trace_id: str | None) -> RawHead
 
 def _request_id(response: Response) -> str | None:
     """The provider's own name for the request: what stands in its users' logs already."""
-    value = find(response.headers, b"request-id") or find(response.headers, b"x-request-id")
+    value = response.header(b"request-id") or response.header(b"x-request-id")
     return value.decode("latin-1") if value else None
 
 

@@ -1,7 +1,7 @@
 """Asking: pooled connections to the upstreams, bytes in and bytes out.
 
 A connection carries one request at a time. One that was idle is used again only while it is fresh, so
-that a server never closes it under a request; nothing is ever sent twice.
+that a server hardly ever closes it under a request.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Response:
     """A reply whose head is here; its body is read whole, or piped on as it comes."""
 
     __slots__ = (
-        "_bodiless",
+        "_by_name",
         "_connection",
         "_done",
         "_error",
@@ -85,11 +85,18 @@ class Response:
         self.reason = reason
         self.headers = headers
         self.size = 0
+        self._by_name: dict[bytes, bytes] | None = None
         self._parts: list[bytes] = []
         self._done = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._sink: Callable[[bytes], None] | None = None
+
+    def header(self, name: bytes) -> bytes | None:
+        """The value of the header called `name` (in lower case), the last of several; or None."""
+        if self._by_name is None:
+            self._by_name = {name.lower(): value for name, value in self.headers}
+        return self._by_name.get(name)
 
     @property
     def done(self) -> bool:
@@ -195,6 +202,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._keep = False
         self.closed = False
+        self.reused = False
         self._parser = httptools.HttpResponseParser(self)
         self._begin()
         self.idle_since = 0.0
@@ -362,12 +370,17 @@ class Pool:
         self.loop = asyncio.get_running_loop()
         self._sweep = self.loop.call_later(1.0, self._check)
 
-    async def connection(self, origin: Origin) -> Connection:
-        """A connection that is free, or a new one. Raises UnreachableError and SilentError."""
-        return self._take(origin) or await self._connect(origin)
+    async def connection(self, origin: Origin, *, fresh: bool = False) -> Connection:
+        """A connection that is free, or a new one; with `fresh` a new one in any case.
+
+        Raises UnreachableError and SilentError.
+        """
+        kept = None if fresh else self._take(origin)
+        return kept or await self._connect(origin)
 
     def give_back(self, connection: Connection) -> None:
         connection.idle_since = self.loop.time()
+        connection.reused = True
         self._idle.setdefault(_key(connection.origin), collections.deque()).append(connection)
 
     def forget(self, connection: Connection) -> None:
