@@ -59,7 +59,5 @@ class Teacher:
         if body or method in (b"POST", b"PUT", b"PATCH"):
             sent.append((b"content-length", b"%d" % len(body)))
         target = self.origin.path + path.removeprefix(self.dialect.BASE_PATH.encode())
-        if query:
-            target += b"?" + query
-        line = b"%b %b HTTP/1.1" % (method, target or b"/")
+        line = b"%b %b%b HTTP/1.1" % (method, target or b"/", query)
         return head(line, [(b"host", self.origin.authority), *sent]) + body
