@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import resource
 import socket
 import subprocess
@@ -63,15 +64,22 @@ class Process:
         return self.child.wait()
 
 
+CHILD = (sys.executable, "-m", "limbeck.serve.child")
+BOUND = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
+"""What takes root's right to write everything from a process."""
+
 Start = Callable[..., AbstractContextManager[Process]]
 
 
 @pytest.fixture
 def start(workspace: Workspace, tmp_path: Path) -> Start:
-    """`start(upstream_url, **settings)` runs a gateway of the workspace for as long as the context."""
+    """`start(upstream_url, **settings)` runs a gateway of the workspace for as long as the context.
+
+    With `bound=True` it may not write what is read-only, whoever runs the tests.
+    """
 
     @contextlib.contextmanager
-    def run(upstream: str, **settings: Any) -> Iterator[Process]:
+    def run(upstream: str, *, bound: bool = False, **settings: Any) -> Iterator[Process]:
         upstreams = {
             "anthropic": {"base_url": upstream},
             "openai_chat": {"base_url": f"{upstream}/v1"},
@@ -89,7 +97,7 @@ def start(workspace: Workspace, tmp_path: Path) -> Start:
         with (
             log.open("wb") as words,
             subprocess.Popen(
-                [sys.executable, "-m", "limbeck.serve.child"],
+                [*(BOUND if bound and os.geteuid() == 0 else ()), *CHILD],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=words,

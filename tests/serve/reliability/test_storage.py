@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -194,28 +195,30 @@ def test_calls_to_a_store_that_is_locked_for_too_long_are_refused_where_that_is_
 # ---- rights and damage --------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write what is read-only")
-def test_a_store_that_becomes_read_only_is_spooled_for(
+@pytest.mark.skipif(
+    os.geteuid() == 0 and shutil.which("setpriv") is None,
+    reason="root may write what is read-only, and there is no setpriv to take that right away",
+)
+def test_a_store_whose_rights_are_taken_in_mid_run_is_kept_and_not_opened_again(
     start: Any, upstream: Any, tasks: Workspace
 ) -> None:
     spool = tasks.root / "elsewhere"
-    with start(upstream.url, spool=str(spool)) as gateway:
-        assert call(gateway.url, "before")[0] == 200
-        files = list(tasks.home.glob("store.db*"))
-    with start(upstream.url, spool=str(spool)) as gateway:
-        for file in files:
-            file.chmod(0o400)
-        tasks.home.chmod(0o500)
-        try:
-            assert call(gateway.url, "read-only")[0] == 200
-        finally:
-            tasks.home.chmod(0o700)
-            for file in files:
-                file.chmod(0o600)
+    with contextlib.ExitStack() as restored:
+        with start(upstream.url, spool=str(spool), bound=True) as gateway:
+            assert call(gateway.url, "before")[0] == 200
+            for file in [tasks.home, *tasks.home.glob("store.db*")]:
+                restored.callback(file.chmod, file.stat().st_mode)
+                file.chmod(file.stat().st_mode & 0o555)
+            # What is open stays open to its process.
+            assert call(gateway.url, "during")[0] == 200
+            assert gateway.health()["unrecorded"] == 0
+        refused = pytest.raises(AssertionError, match="it may not be written; check the permission")
+        with refused, start(upstream.url, spool=str(spool), bound=True):
+            pass
     with start(upstream.url, spool=str(spool)) as again:
         until(lambda: not list(spool.glob("*.jsonl")))
         assert again.health()["unrecorded"] == 0
-    assert inputs(tasks) == ["before", "read-only"]
+    assert inputs(tasks) == ["before", "during"]
 
 
 def damage(path: Path) -> None:
