@@ -83,10 +83,10 @@ def test_the_client_sees_the_reply_that_it_would_have_had_without(
     sent = json.loads(provider.requests[0][1])
     assert task.elicit.wording in json.dumps(sent)
     [trace] = store.traces("refunds")
-    read = reread(task, trace)
-    assert read.rationale is not None
-    assert (read.rationale.text, read.rationale.origin) == ("It is whole.", "elicited")
-    assert read.answer == "grant"
+    again = reread(task, trace)
+    assert again.rationale is not None
+    assert (again.rationale.text, again.rationale.origin) == ("It is whole.", "elicited")
+    assert again.answer == "grant"
     assert trace.elicited is not None
     assert trace.elicited.how == "inline"
     assert 0 < trace.elicited.extra_output < 200
