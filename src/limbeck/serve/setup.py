@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,10 @@ def read_settings(workspace: Workspace, above: Mapping[str, Any] | None = None) 
     return read_values(GatewaySettings, values, workspace.root / FILE, "gateway")
 
 
+Stats = tuple[tuple[str, int, int], ...]
+"""Of each file that is there: its path, when it was written (nanoseconds), and its size in bytes."""
+
+
 class Source:
     """The files that a setup is read from."""
 
@@ -83,6 +87,8 @@ class Source:
 
     def read(self) -> Setup:
         """The setup as the files say now. Raises ConfigError."""
+        # Looked at before they are read: what is written meanwhile is a change of its own.
+        seen = self._files()
         workspace = Workspace.find(self._root)
         settings = _with_key_files(read_settings(workspace, self._above), self._root)
         self._key_files = tuple(
@@ -90,8 +96,9 @@ class Source:
             for upstream in settings.upstreams.values()
             if upstream.key_file is not None
         )
+        seen += _stats(self._key_files)
         setup = Setup.of(settings, {task.name: task for task in workspace.tasks()})
-        self._seen = self._state()
+        self._seen = seen
         return setup
 
     def changed(self) -> Setup | None:
@@ -104,18 +111,19 @@ class Source:
             setup = self.read()
         except LimbeckError as error:
             self.error = str(error)
-            log.error("the changed configuration is not used: %s", error)
+            refused = {"event": "configuration_refused"}
+            log.error("the changed configuration is not used: %s", error, extra=refused)
             return None
         self.error = None
-        log.info(
-            "the configuration was read again: tasks %s", ", ".join(sorted(setup.tasks)) or "none"
-        )
+        fields = {"event": "configuration_read", "tasks": sorted(setup.tasks)}
+        log.info("the configuration was read again", extra=fields)
         return setup
 
-    def _state(self) -> tuple[tuple[str, int, int], ...]:
-        files = [self._root / FILE, *sorted((self._root / "tasks").glob("*.toml"))]
-        files += self._key_files
-        return tuple(state for path in files if (state := _stat(path)) is not None)
+    def _state(self) -> Stats:
+        return self._files() + _stats(self._key_files)
+
+    def _files(self) -> Stats:
+        return _stats([self._root / FILE, *sorted((self._root / "tasks").glob("*.toml"))])
 
 
 def _with_key_files(settings: GatewaySettings, root: Path) -> GatewaySettings:
@@ -129,6 +137,10 @@ def _with_key_files(settings: GatewaySettings, root: Path) -> GatewaySettings:
         for name, upstream in settings.upstreams.items()
     }
     return settings.model_copy(update={"upstreams": upstreams})
+
+
+def _stats(paths: Iterable[Path]) -> Stats:
+    return tuple(state for path in paths if (state := _stat(path)) is not None)
 
 
 def _stat(path: Path) -> tuple[str, int, int] | None:
