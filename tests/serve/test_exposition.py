@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ from limbeck.models.dialects.table import dialect
 from limbeck.serve.counts import Counts
 from limbeck.serve.exposition import Levels, expose
 from limbeck.serve.metrics import Metrics
-from limbeck.types import Provenance, Trace, Usage
+from limbeck.types import Elicited, Provenance, Trace, Usage
 
 LEVELS = Levels(connections=3, busy=2, waiting=1, stale=True, failed=4)
 
@@ -119,6 +121,21 @@ def test_every_count_of_the_gateway_is_exposed() -> None:
         )
     }
     assert shown - sums <= values
+
+
+def test_the_page_of_documentation_names_numbers_that_there_are() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "watching.md").read_text("utf-8")
+    metrics = seen()
+    elicited = Elicited(how="inline")
+    origin = Provenance(source="gateway", generator="m")
+    metrics.saw(Trace(task="t", input="q", provenance=origin, elicited=elicited))
+    exposed = expose(metrics, Counts(), LEVELS, "")[0].decode()
+    families = {
+        line.split()[2] for line in exposed.splitlines() if line.startswith("# TYPE limbeck")
+    }
+    named = set(re.findall(r"\blimbeck_[a-z_]+", page))
+    assert len(named) > 20
+    assert named <= families
 
 
 def test_a_gateway_shows_the_calls_that_it_passed(
