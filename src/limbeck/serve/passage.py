@@ -13,6 +13,9 @@ from limbeck.serve.http.client import HangUpError, Response, SilentError
 from limbeck.serve.http.server import Client
 from limbeck.serve.reading import Unpacker
 
+MOST_HELD = 256 * 1024
+"""Bytes behind the end of a reply that wait for the disk before their teacher is made to wait too."""
+
 End = Literal["whole", "hang_up", "client_gone"]
 """How a stream ended: it was said to the end, the teacher hung up, or the client went away."""
 
@@ -53,7 +56,9 @@ class Passage:
         self._hiders = hiders
         self._unpacker = unpacker
         self._held: list[bytes] = []
+        self._holding = 0
         self._keeping: asyncio.Task[bool] | None = None
+        self._kept_whole = False
         self._unreadable: str | None = None
 
     async def run(self) -> None:
@@ -98,8 +103,11 @@ class Passage:
     def _show(self, chunk: bytes) -> None:
         if not chunk:
             return
-        if self._keeping is not None:
+        if self._keeping is not None and not self._kept_whole:
             self._held.append(chunk)
+            self._holding += len(chunk)
+            if self._holding > MOST_HELD:
+                self._response.pause()
             return
         self._client.write(chunk)
         if not self._client.writable:
@@ -108,7 +116,12 @@ class Passage:
     def _let_go(self, keeping: asyncio.Task[bool]) -> None:
         """The end of the reply is on disk, and the client may have it."""
         if not keeping.cancelled() and keeping.exception() is None and keeping.result():
+            self._kept_whole = True
             self._client.write(self._release())
+            if self._client.writable:
+                self._response.resume()
+        else:
+            self._response.abort()  # the client gets nothing more of it
 
     def _release(self) -> bytes:
         held, self._held = self._held, []

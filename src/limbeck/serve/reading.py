@@ -10,6 +10,8 @@ from pydantic_core import from_json
 
 # 32 + 15 bits: zlib tells gzip and deflate apart by their first bytes.
 _EITHER = 47
+LONGEST = 256 * 1024 * 1024
+"""Bytes that a piece may unpack to: a few packed ones can mean any number."""
 
 
 def packing(value: bytes | None) -> str | None:
@@ -40,7 +42,10 @@ class Unpacker:
 
     def feed(self, chunk: bytes) -> bytes:
         """What `chunk` adds. Raises zlib.error."""
-        return self._stream.decompress(chunk)
+        plain = self._stream.decompress(chunk, LONGEST)
+        if self._stream.unconsumed_tail:
+            raise zlib.error(f"unpacked it is longer than {LONGEST:,} bytes")
+        return plain
 
 
 def read_json(data: bytes) -> Any:

@@ -402,3 +402,38 @@ def test_a_stalled_reader_of_a_large_stream_makes_its_upstream_wait(
         assert gateway.memory() - before < 60 * 2**20
         connection.close()
     assert len(kept(tasks)) == 1
+
+
+def test_what_comes_behind_the_end_of_a_reply_is_not_kept_in_memory(
+    start: Any, upstream: Any, tasks: Workspace
+) -> None:
+    reply = Reply(text="Answer: grant", stop_reason="end_turn", model="teacher-1")
+    events = b"".join(dialect("anthropic").write_stream(reply))
+    comment = b": " + b"y" * 65_534 + b"\n\n"
+    pieces = 100 * 2**20 // len(comment)
+
+    async def chatty(request: Request, client: Client) -> None:
+        client.start(200, [(b"content-type", b"text/event-stream")])
+        client.write(events)
+        for _ in range(pieces):
+            drained = asyncio.Event()
+            client.on_drained = drained.set
+            if not client.writable:
+                await drained.wait()
+            client.write(comment)
+        client.end()
+
+    upstream.answer = chatty
+    with start(upstream.url) as gateway:
+        connection = ask_for_stream(gateway.url)
+        response = connection.getresponse()
+        assert response.read(len(events)) == events
+        before = gateway.memory()
+        came = most = 0
+        while data := response.read1(1 << 20):
+            came += len(data)
+            most = max(most, gateway.memory() - before)
+        connection.close()
+    assert came == pieces * len(comment)
+    assert most < 40 * 2**20
+    assert len(kept(tasks)) == 1
