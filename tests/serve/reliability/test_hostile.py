@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import http.client
+import itertools
 import json
 import random
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from limbeck.models.dialects.table import TABLE, dialect
+from limbeck.serve.http.message import Request
+from limbeck.serve.http.server import Client
 from limbeck.store.store import Store
 from limbeck.workspace import Workspace
 
@@ -120,6 +123,18 @@ OUTCOMES: list[Any] = [
     {"correlation": "k", "value": "v" * 10**6}, {"at": 1e300, "correlation": "k", "correct": True},
     {"correlation": "k", "value": "v", "at": "0001-01-01T00:00:00+14:00"},
 ]  # fmt: skip
+
+
+def deep(depth: int, kind: str) -> bytes:
+    """A call that has a value so deep in the content, the metadata or a tool."""
+    opened, closed = (b"[", b"]") if depth % 2 else (b'{"a":', b"}")
+    value = opened * depth + b"1" + closed * depth
+    said = {"content": b'"x"', "metadata": b"{}", "tools": b"[]", "system": b'"s"'} | {kind: value}
+    lines = b",".join(b'"%b":%b' % (key.encode(), one) for key, one in said.items())
+    return b'{"model":"m","max_tokens":9,"messages":[{"role":"user",%b}],%b}' % (lines, lines)
+
+
+DEPTHS = (20, 101, 150, 199, 250, 301, 400, 475, 600, 801, 950, 990, 1100)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -245,3 +260,48 @@ def test_thousands_of_hostile_requests_find_no_failure_of_our_own(
     start: Any, upstream: Any, tasks: Workspace
 ) -> None:
     attack(start, upstream, tasks, calls=10_000, seed=2)
+
+
+@pytest.mark.parametrize("kind", ["content", "metadata", "tools", "system"])
+def test_calls_of_any_depth_pass(start: Any, upstream: Any, tasks: Workspace, kind: str) -> None:
+    with start(upstream.url) as gateway:
+        connection = http.client.HTTPConnection(urlsplit(gateway.url).netloc, timeout=60)
+        for name, task, depth in itertools.product(sorted(TABLE), TASKS, DEPTHS):
+            body = deep(depth, kind)
+            connection.request("POST", f"/t/{task}{dialect(name).PATH}", body)
+            response = connection.getresponse()
+            assert (response.status, response.read()[:1]) == (200, b"{"), (name, task, depth)
+        connection.close()
+        assert gateway.health()["unrecorded"] == 0
+        assert "Traceback" not in gateway.said(), gateway.said()[-3000:]
+    with Store(tasks.store_url) as store:
+        assert store.verify() == []
+
+
+def test_replies_of_any_depth_pass(start: Any, upstream: Any, tasks: Workspace) -> None:
+    said = b""
+
+    async def answer(request: Request, client: Client) -> None:
+        client.send(200, [(b"content-type", b"application/json")], said)
+
+    upstream.answer = answer
+    with start(upstream.url) as gateway:
+        connection = http.client.HTTPConnection(urlsplit(gateway.url).netloc, timeout=60)
+        for name, task, depth in itertools.product(sorted(TABLE), TASKS, DEPTHS):
+            spoken = dialect(name)
+            value = b'{"a":' * depth + b"1" + b"}" * depth
+            tool = b'{"type":"tool_use","id":"t","name":"decide","input":%b}' % value
+            said = b'{"content":[%b],"choices":[{"message":{"content":%b,"tool_calls":%b}}],' % (
+                tool,
+                value,
+                value,
+            )
+            said += b'"output":[%b],"usage":%b}' % (tool, value)
+            connection.request("POST", f"/t/{task}{spoken.PATH}", json.dumps(BODIES[name]))
+            response = connection.getresponse()
+            assert (response.status, response.read()) == (200, said), (name, task, depth)
+        connection.close()
+        assert gateway.health()["unrecorded"] == 0
+        assert "Traceback" not in gateway.said(), gateway.said()[-3000:]
+    with Store(tasks.store_url) as store:
+        assert store.verify() == []
