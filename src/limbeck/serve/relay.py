@@ -163,6 +163,9 @@ class Relay:
         barred = shut_out(key, route.task)
         if barred is not None:
             return self._turn_away(client, dialect, 403, barred, "permission_error")
+        if route.climbs:
+            said = f"the path is {route.path.decode('latin-1')!r}; wanted one without .. in it"
+            return self._turn_away(client, dialect, 400, said, "invalid_request_error")
         task = self.setup.tasks.get(route.task) if route.task else None
         try:
             teacher = self.setup.teacher(dialect.NAME, task, route.upstream)

@@ -30,6 +30,12 @@ class Route(NamedTuple):
         path, task, upstream = read(path)
         return cls(path, mark + query, task, upstream)
 
+    @property
+    def climbs(self) -> bool:
+        """Whether the path leads out of the place that the upstream's base URL names."""
+        parts = unquote_to_bytes(self.path).replace(b"\\", b"/").split(b"/")
+        return b".." in parts
+
 
 # A client calls few paths, and each of them often.
 @lru_cache(maxsize=1024)

@@ -21,6 +21,8 @@ from limbeck.errors import ConfigError, LimbeckError
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+FILES = 65_536
+"""Open files that a server asks the system for."""
 STOP_S = 10
 """Seconds that a server of ASGI has for ending its open requests."""
 KILL_S = 60
@@ -181,6 +183,20 @@ def _tune() -> None:
     gc.set_threshold(20_000, 20, 50)
     # The thread that writes to the disk must not keep the loop waiting for the usual 5 ms.
     sys.setswitchinterval(0.0005)
+    _allow_files()
+
+
+def _allow_files() -> None:
+    """As many open files as the system lets this process have: each stream needs two."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # there is none for Windows, nor such a limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):  # some systems have a lower limit of their own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

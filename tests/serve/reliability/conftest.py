@@ -12,6 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,14 @@ Start = Callable[..., AbstractContextManager[Process]]
 def start(workspace: Workspace, tmp_path: Path) -> Start:
     """`start(upstream_url, **settings)` runs a gateway of the workspace for as long as the context.
 
-    With `bound=True` it may not write what is read-only, whoever runs the tests.
+    With `bound=True` it may not write what is read-only, whoever runs the tests. `files` is how many
+    it may open, and how many at most if it asks.
     """
 
     @contextlib.contextmanager
-    def run(upstream: str, *, bound: bool = False, **settings: Any) -> Iterator[Process]:
+    def run(
+        upstream: str, *, bound: bool = False, files: tuple[int, int] | None = None, **settings: Any
+    ) -> Iterator[Process]:
         upstreams = {
             "anthropic": {"base_url": upstream},
             "openai_chat": {"base_url": f"{upstream}/v1"},
@@ -101,6 +105,7 @@ def start(workspace: Workspace, tmp_path: Path) -> Start:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=words,
+                preexec_fn=files and partial(resource.setrlimit, resource.RLIMIT_NOFILE, files),
             ) as child,
         ):
             assert child.stdin is not None

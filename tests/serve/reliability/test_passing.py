@@ -210,6 +210,20 @@ def test_head_passes_with_the_length_that_a_get_would_have(exchange: Exchange) -
     assert got == b"HTTP/1.1 200 OK\r\ncontent-length: 12345\r\nconnection: close\r\n\r\n"
 
 
+@pytest.mark.parametrize(
+    "path", [b"/v1/../x", b"/v1/%2e%2E/x", b"/v1/a/..%2f../x", b"/v1/..", b"/v1/..%5cx"]
+)
+def test_a_path_that_leads_out_of_the_base_url_is_refused(
+    start: Any, upstream: Any, tasks: Workspace, path: bytes
+) -> None:
+    with start(upstream.url) as gateway:
+        parts = urlsplit(gateway.url)
+        with socket.create_connection((parts.hostname or "", parts.port or 0), 30) as client:
+            client.sendall(plain(b"GET", path))
+            assert client.recv(65536).startswith(b"HTTP/1.1 400 Bad Request")
+    assert upstream.requests == []
+
+
 def test_an_upload_in_parts_passes_byte_for_byte(exchange: Exchange) -> None:
     data = random.Random(1).randbytes(20_000_000)
     body = b'--b\r\ncontent-disposition: form-data; name="file"; filename="\xc3\xa9"\r\n\r\n' + data

@@ -335,9 +335,9 @@ def test_a_configuration_that_changes_under_load_costs_no_call(
 # ---- many ---------------------------------------------------------------------------------------
 
 
-def many_streams(start: Any, upstream: Any, tasks: Workspace, count: int) -> None:
+def many_streams(start: Any, upstream: Any, tasks: Workspace, count: int, **how: Any) -> None:
     upstream.answer = held = Held()
-    with start(upstream.url) as gateway, contextlib.ExitStack() as late:
+    with start(upstream.url, **how) as gateway, contextlib.ExitStack() as late:
         asked = []
         for number in range(count):
             asked.append(ask_for_stream(gateway.url, f"row-{number}"))
@@ -358,6 +358,29 @@ def test_a_hundred_open_streams_all_end_whole(start: Any, upstream: Any, tasks: 
 @pytest.mark.slow
 def test_a_thousand_open_streams_all_end_whole(start: Any, upstream: Any, tasks: Workspace) -> None:
     many_streams(start, upstream, tasks, 1000)
+
+
+def test_a_gateway_asks_for_as_many_files_as_it_may_open(
+    start: Any, upstream: Any, tasks: Workspace
+) -> None:
+    many_streams(start, upstream, tasks, 100, files=(64, 4096))
+
+
+def test_a_gateway_without_files_to_open_goes_on_when_there_are_some_again(
+    start: Any, upstream: Any, tasks: Workspace
+) -> None:
+    with start(upstream.url, files=(64, 64)) as gateway:
+        parts = urlsplit(gateway.url)
+        with contextlib.ExitStack() as many:
+            for _ in range(150):
+                connection = socket.create_connection((parts.hostname or "", parts.port or 0), 30)
+                many.enter_context(connection)
+        with Load([gateway.url], 2, "again") as load:
+            load.reach(20)
+        assert load.wrong == []
+        assert gateway.health()["unrecorded"] == 0
+        assert "Traceback" not in gateway.said(), gateway.said()[-2000:]
+    assert sorted(kept(tasks)) == sorted(load.acknowledged)
 
 
 # ---- stalled ------------------------------------------------------------------------------------
