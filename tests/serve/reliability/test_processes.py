@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -381,6 +382,67 @@ def test_a_gateway_without_files_to_open_goes_on_when_there_are_some_again(
         assert gateway.health()["unrecorded"] == 0
         assert "Traceback" not in gateway.said(), gateway.said()[-2000:]
     assert sorted(kept(tasks)) == sorted(load.acknowledged)
+
+
+# ---- left -------------------------------------------------------------------------------------
+
+
+def open_files(gateway: Any) -> int:
+    return len(list(Path(f"/proc/{gateway.child.pid}/fd").iterdir()))
+
+
+def test_clients_that_leave_at_any_moment_leave_nothing_behind(
+    start: Any, upstream: Any, tasks: Workspace
+) -> None:
+    draw = random.Random(11)
+    reply = Reply(text="It is torn. " * 50 + "Answer: grant", stop_reason="end_turn", model="m")
+
+    async def slowly(request: Request, client: Client) -> None:
+        if b"GET" in request.method:
+            return client.send(200, [], b"x" * 300_000)
+        client.start(200, [(b"content-type", b"text/event-stream")])
+        for event in dialect("anthropic").write_stream(reply):
+            await asyncio.sleep(0.001)
+            client.write(event)
+        return client.end()
+
+    upstream.answer = slowly
+    with start(upstream.url) as gateway:
+        parts = urlsplit(gateway.url)
+        gateway.health()
+        before = open_files(gateway)
+        for number in range(300):
+            task = draw.choice(["plain", "inline", "redacted", "unrecorded"])
+            asked = dialect("anthropic").write_request(
+                model="m", system="s", user=f"row-{number}", stream=True
+            )
+            body = json.dumps(asked).encode()
+            raw = b"POST /t/%b/v1/messages HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b" % (
+                task.encode(),
+                len(body),
+                body,
+            )
+            if draw.random() < 0.2:
+                raw = b"GET /v1/files/1/content HTTP/1.1\r\n\r\n"
+            if draw.random() < 0.2:
+                raw = raw[: draw.randrange(len(raw))]
+            with socket.create_connection((parts.hostname or "", parts.port or 0), 30) as client:
+                if draw.random() < 0.5:  # it resets instead of closing
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                client.sendall(raw)
+                client.settimeout(draw.choice([0.001, 0.005, 0.02]))
+                with contextlib.suppress(TimeoutError):
+                    client.recv(draw.choice([1, 1000, 100_000]))
+        # Connections to the upstream are kept for a few seconds.
+        until(lambda: open_files(gateway) <= before)
+        health = gateway.health()
+        assert (health["unrecorded"], health["waiting_for_disk"]) == (0, 0)
+        assert gateway.terminate() == 0
+        assert "Traceback" not in gateway.said(), gateway.said()[-3000:]
+    with Store(tasks.store_url) as store:
+        assert store.verify() == []
+        statuses = {trace.status for task in ("plain", "inline") for trace in store.traces(task)}
+    assert "cut_off" in statuses
 
 
 # ---- stalled ------------------------------------------------------------------------------------
