@@ -56,11 +56,6 @@ log = logging.getLogger("limbeck.gateway")
 
 JSON = (b"content-type", b"application/json")
 STATUS: dict[End, Status | None] = {"whole": None, "hang_up": "error", "client_gone": "cut_off"}
-REASON: dict[End, str | None] = {
-    "whole": None,
-    "hang_up": "teacher_hung_up",
-    "client_gone": "client_disconnected",
-}
 
 
 @dataclass(slots=True)
@@ -400,7 +395,7 @@ class Relay:
                 reply,
                 latency_s=asking.latency_s,
                 status=STATUS[end],
-                stop_reason=REASON[end],
+                stop_reason=_why_short(client, end),
             )
             kept = await self._keep(recording, asking.sight)
             return kept or self.setup.settings.on_store_failure != "refuse"
@@ -431,7 +426,7 @@ class Relay:
             Reply(text="", error=what),
             latency_s=asking.latency_s,
             status="cut_off" if client.gone else "error",
-            stop_reason="client_disconnected" if client.gone else f"http_{status}",
+            stop_reason=_why_short(client, "client_gone") if client.gone else f"http_{status}",
         )
         await self._keep(recording, asking.sight)
         if not client.gone:
@@ -522,6 +517,13 @@ def may_repeat(request: Request) -> bool:
     """Whether a request may be sent twice: by its method (RFC 9110, 9.2.2) or because it says so."""
     idempotent = request.method in (b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE")
     return idempotent or request.header(b"idempotency-key") is not None
+
+
+def _why_short(client: Client, end: End) -> str | None:
+    """Why a reply has no end, where it has none."""
+    if end == "client_gone":
+        return "gateway_stopped" if client.was_cut else "client_disconnected"
+    return "teacher_hung_up" if end == "hang_up" else None
 
 
 def _said(request: Request, name: bytes) -> str | None:

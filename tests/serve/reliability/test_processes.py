@@ -264,7 +264,7 @@ def test_a_stream_that_outlasts_the_drain_is_cut_off_and_written_down(
         held.release()
     with Store(tasks.store_url) as store:
         [trace] = store.traces("plain")
-    assert (trace.status, trace.stop_reason) == ("cut_off", "client_disconnected")
+    assert (trace.status, trace.stop_reason) == ("cut_off", "gateway_stopped")
 
 
 def test_a_slow_client_gets_its_reply_whole_though_the_gateway_stops(

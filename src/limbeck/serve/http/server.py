@@ -76,6 +76,7 @@ class Client(asyncio.Protocol):
         self._over = False
         self.busy = False
         self.gone = False
+        self.was_cut = False
         self.deadline = self._loop.time() + self._limits.request_s
         self.on_gone: Callable[[], None] | None = None
         self.on_drained: Callable[[], None] | None = None
@@ -374,6 +375,7 @@ class Client(asyncio.Protocol):
 
     def cut(self) -> None:
         """End the connection at once."""
+        self.was_cut = True
         self._transport.abort()
 
     def stop(self) -> None:
