@@ -122,6 +122,10 @@ class Gateway:
         if self._on_stop is not None:
             self._on_stop()
 
+    def hurry(self) -> None:
+        """Cut off the calls on their way; what came of them is still put on disk."""
+        self._server.hurry()
+
     async def answer(self, request: Request, client: Client) -> None:
         """Answer one request."""
         self.counts.bytes_in += len(request.body)

@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast, runtime_checkable
 
 from limbeck.errors import ConfigError, LimbeckError
 
@@ -41,6 +41,14 @@ class Service(Protocol):
         """Let what is on its way end."""
 
 
+@runtime_checkable
+class Hasty(Protocol):
+    """A service that can end sooner: it is told so by a second signal."""
+
+    def hurry(self) -> None:
+        """Wait no longer for what is on its way."""
+
+
 App: TypeAlias = "Service | ASGIApp"
 
 
@@ -59,7 +67,8 @@ def serve(
     *,
     until: Callable[[], None] | None = None,
 ) -> None:
-    """Serve `app` until SIGINT or SIGTERM, or until the function `until` returns.
+    """Serve `app` until SIGINT or SIGTERM, or until the function `until` returns. A second signal ends
+    it without waiting for what is on its way.
 
     `ready` is called with the URL once requests are taken; port 0 takes a free one. Raises
     ConfigError where the port is taken.
@@ -68,8 +77,13 @@ def serve(
         _tune()
 
         def begun(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
+            def told() -> None:
+                if stopping.is_set() and isinstance(app, Hasty):
+                    app.hurry()
+                stopping.set()
+
             for signum in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(signum, stopping.set)
+                loop.add_signal_handler(signum, told)
             if until is not None:
                 # A daemon: nothing is lost with a thread that only waits.
                 waiting = threading.Thread(
@@ -195,7 +209,9 @@ def _allow_files() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(ValueError, OSError):  # some systems have a lower limit of their own
+        with contextlib.suppress(
+            ValueError, OSError
+        ):  # some systems have a lower limit of their own
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 

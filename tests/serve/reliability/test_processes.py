@@ -267,6 +267,26 @@ def test_a_stream_that_outlasts_the_drain_is_cut_off_and_written_down(
     assert (trace.status, trace.stop_reason) == ("cut_off", "gateway_stopped")
 
 
+def test_a_second_signal_ends_the_wait_and_what_came_is_written_down(
+    start: Any, upstream: Any, tasks: Workspace
+) -> None:
+    upstream.answer = held = Held()
+    with start(upstream.url, drain_s=3600) as gateway:
+        connection = ask_for_stream(gateway.url)
+        held.begun.acquire()
+        connection.getresponse()
+        gateway.child.terminate()
+        refused(gateway.url)
+        gateway.child.terminate()
+        assert gateway.child.wait(50) == 0
+        connection.close()
+        held.release()
+        assert "Traceback" not in gateway.said()
+    with Store(tasks.store_url) as store:
+        [trace] = store.traces("plain")
+    assert (trace.status, trace.stop_reason) == ("cut_off", "gateway_stopped")
+
+
 def test_a_slow_client_gets_its_reply_whole_though_the_gateway_stops(
     start: Any, upstream: Any, tasks: Workspace
 ) -> None:

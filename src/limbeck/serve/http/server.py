@@ -414,6 +414,11 @@ class Server:
             client.check(now)
         self._sweep = self.loop.call_later(1.0, self._check)
 
+    def hurry(self) -> None:
+        """Let `stop` wait no longer."""
+        if self._empty is not None:
+            self._empty.set()
+
     async def stop(self, within_s: float) -> int:
         """Take no new request, let those on their way end; how many were cut off after `within_s`."""
         self.stopping = True
