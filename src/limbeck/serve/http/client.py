@@ -219,11 +219,16 @@ class Connection(asyncio.Protocol):
         self._response = None
         self._head = self._pool.loop.create_future()
         self.silent_since = self._pool.loop.time()
-        if self.closed:
+        if self.ended:
             self._head.set_exception(UnreachableError("the connection ended before the request"))
         else:
             self._transport.write(data)
         return Asked(self, self._head)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the connection is no more; its transport knows, and raises, before we are told."""
+        return self.closed or self._transport.is_closing()
 
     # -- what the parser says ---------------------------------------------------------------------
 
@@ -333,12 +338,12 @@ class Connection(asyncio.Protocol):
             self._fail(SilentError(f"silent for {silence_s:g} seconds"))
 
     def pause(self) -> None:
-        if not self._paused and not self.closed:
+        if not self._paused and not self.ended:
             self._paused = True
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        if self._paused and not self.closed:
+        if self._paused and not self.ended:
             self._paused = False
             self.silent_since = self._pool.loop.time()
             self._transport.resume_reading()
@@ -396,7 +401,7 @@ class Pool:
         now = self.loop.time()
         while idle:
             connection = idle.pop()
-            if connection.closed:
+            if connection.ended:
                 continue
             if now - connection.idle_since < FRESH_S:
                 return connection

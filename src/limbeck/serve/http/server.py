@@ -275,8 +275,10 @@ class Client(asyncio.Protocol):
             self._put(data)
 
     def _put(self, data: bytes) -> None:
-        self._written += len(data)
-        self._transport.write(data)
+        # A connection may have ended, and its transport raise, before `connection_lost` says so.
+        if not self._transport.is_closing():
+            self._written += len(data)
+            self._transport.write(data)
 
     def _head(self, status: int, headers: RawHeaders, reason: bytes | None) -> bytes:
         assert self._request is not None
@@ -313,7 +315,7 @@ class Client(asyncio.Protocol):
 
     def _close(self) -> None:
         """End the connection when what was sent is out."""
-        if self.gone:
+        if self._transport.is_closing():
             return
         if self._begun and not self._ended and not self._framed:
             # A plain end would look like the end of the body.
@@ -344,7 +346,8 @@ class Client(asyncio.Protocol):
             self._continue()
             self._wake = self._loop.create_future()
             await self._wake
-        if len(self._waiting) == QUEUED and self._refused is None:
+        full = len(self._waiting) == QUEUED and self._refused is None
+        if full and not self._transport.is_closing():
             self._transport.resume_reading()
         return self._waiting.popleft()
 
