@@ -15,6 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from limbeck.curate.contamination import read_evaluation
 from limbeck.curate.curate import examine, write
 from limbeck.curate.dataset import DatasetInfo
 from limbeck.curate.examination import Examination
@@ -41,12 +42,21 @@ def command(
         list[str] | None,
         typer.Option("--set", help="A setting of a check, such as nonsense.least=0.5."),
     ] = None,
+    contaminated_by: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--contaminated-by",
+            metavar="FILE",
+            help="An evaluation set: traces that have one of its texts are not trained on.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make a checked, split dataset of the traces of a task, with its data card."""
     workspace = Workspace.find()
     spec = workspace.task(task)
     settings = resolve_settings(spec, workspace.settings.curate, parse_settings(set_ or []))
+    evaluation = read_evaluation(contaminated_by) if contaminated_by else None
     with Store(workspace.store_url) as store, _progress(as_json) as progress:
         examined = examine(
             store.traces(task),
@@ -55,6 +65,7 @@ def command(
             settings,
             progress,
             store.rationales(task),
+            evaluation,
         )
         if explain_trace is not None:
             _print(explain(examined, explain_trace), as_json)

@@ -24,6 +24,7 @@ from pydantic.fields import FieldInfo
 
 from limbeck.cli.app import VERBS, load
 from limbeck.curate.checks.table import CHECKS
+from limbeck.curate.contamination import ContaminationSettings
 from limbeck.curate.duplicates import DuplicateSettings
 from limbeck.distill.recipes.table import TABLE as RECIPES
 from limbeck.distill.recipes.table import load_recipe
@@ -103,8 +104,13 @@ def _checks() -> Iterator[str]:
     for name, place in CHECKS.items():
         module = import_module(place)
         yield from _model(f"`{name}`", module.Settings, inspect.getdoc(module))
-    module = import_module(DuplicateSettings.__module__)
-    yield from _model("`duplicates`", DuplicateSettings, inspect.getdoc(module))
+    others: dict[str, type[Noun]] = {
+        "duplicates": DuplicateSettings,
+        "contamination": ContaminationSettings,
+    }
+    for name, model in others.items():
+        module = import_module(model.__module__)
+        yield from _model(f"`{name}`", model, inspect.getdoc(module))
 
 
 def _recipes() -> Iterator[str]:

@@ -11,6 +11,7 @@ import polars as pl
 from jinja2 import Environment, StrictUndefined
 
 from limbeck.curate.chain import excerpt
+from limbeck.curate.conflicts import Conflict
 from limbeck.curate.settings import CurateSettings
 from limbeck.curate.summary import Summary
 from limbeck.curate.terms import clause
@@ -44,6 +45,9 @@ def write_cards(
         "funnel": _funnel(summary),
         "drops": _drops(rows, summary),
         "labels": _labels(summary),
+        "others": settings.model_dump(include={"duplicates", "contamination"}),
+        "sames": _sames(summary, settings),
+        "conflicts": [_conflict(one) for one in summary.conflicts.examples],
         "clauses": {generator.name: clause(generator.name) for generator in summary.generators},
     }
     for file in ("card.md", "card.html"):
@@ -111,6 +115,54 @@ def _example(row: Mapping[str, Any]) -> dict[str, str]:
         "answer": excerpt(answer, 120) if answer is not None else "",
         "truth": excerpt(row["truth"], 120) if row["truth"] is not None else "",
     }
+
+
+def _sames(summary: Summary, settings: CurateSettings) -> list[str]:
+    """What was found of near-duplicates, conflicts and evaluation texts; a sentence each."""
+    given, near, conflicts = settings.duplicates, summary.near, summary.conflicts
+    leaked = sum(summary.drops.get("near_leakage", {}).values())
+    wanted = f"{given.similarity:.0%} of their pieces of {given.shingle} bytes in common" + (
+        " and the same numbers" if given.numbers else ""
+    )
+    fate = "one of each was kept" if given.near else "all were kept (duplicates.near is off)"
+    said = [
+        f"Near-duplicates across splits (inputs with at least {wanted}): {leaked:,} traces were "
+        f"dropped from the less trusted split.",
+        f"Near-duplicates within train: {near.inputs:,} inputs with the same answer form "
+        f"{near.clusters:,} clusters, the largest of {near.largest:,}; {fate}."
+        if near.clusters
+        else "Near-duplicates within train: none with the same answer.",
+    ]
+    if conflicts.inputs:
+        said.append(
+            f"{conflicts.inputs:,} inputs ({conflicts.traces:,} traces) were answered in different "
+            f"ways. For {conflicts.by_outcome:,} an outcome tells which answer is right, for "
+            f"{conflicts.by_checks:,} the other replies failed a check, and "
+            f"{conflicts.set_apart:,} were set apart."
+        )
+    else:
+        said.append("No input was answered in different ways.")
+    found = summary.contamination
+    said += [
+        f"Held against {source.texts:,} texts of {source.name} ({source.hash[:19]}…), of which "
+        f"nothing may be trained on."
+        for source in found.sources
+    ]
+    if found.sources:
+        said.append(
+            f"{found.exact:,} traces had an evaluation text as their input, and {found.phrases:,} "
+            f"had {settings.contamination.words} words in a row in common with one; "
+            f"{found.template:,} such runs of words were taken for the template of the inputs, "
+            f"because more than {settings.contamination.common} different inputs have them."
+        )
+    return said
+
+
+def _conflict(one: Conflict) -> dict[str, str]:
+    answers = ", ".join(f"{answer!r} {count} times" for answer, count in one.answers.items())
+    source = (one.truth_source or "").replace("_", " ")
+    known = f"{one.truth!r} stands ({source})" if one.truth is not None else "set apart"
+    return {"input": one.input, "answers": answers, "known": known}
 
 
 def _labels(summary: Summary) -> list[dict[str, Any]]:

@@ -14,6 +14,8 @@ SHARE = 0.2
 """A check that drops more than this share of the training traces may be wrong about the task."""
 TIMES = 2.0
 """A check that drops one label this many times as often as the rest changes what is learned."""
+NEAR = 0.2
+"""A share of near-duplicates above this means that there is less data than it seems."""
 _DROPS_AT_LEAST = 10
 _ROWS_AT_LEAST = 20
 _SURE = 0.001
@@ -28,6 +30,7 @@ def find_caveats(rows: pl.DataFrame, summary: Summary, task: Task) -> tuple[str,
         *_about_truth(rows, summary),
         *_about_rationales(train),
         *_about_splits(summary, task),
+        *_about_sames(train, summary),
         *_about_checks(train, summary),
         *_about_labels(train, summary, task),
     )
@@ -79,6 +82,25 @@ def _about_splits(summary: Summary, task: Task) -> Iterator[str]:
             planned = getattr(task.splits, split)
             why = "its share in the task file is 0" if not planned else "no trace fell into it"
             yield f"The split {split} is empty: {why}."
+
+
+def _about_sames(train: pl.DataFrame, summary: Summary) -> Iterator[str]:
+    apart = summary.conflicts.set_apart
+    if apart:
+        yield (
+            f"{apart:,} inputs were answered in different ways, and no outcome tells which answer "
+            f"is right: all their traces were set apart. Attach outcomes to win them back."
+        )
+    near = summary.near
+    dropped = "near_duplicate" in summary.drops
+    kept = train.filter(pl.col("reason").is_null()).height
+    extra = near.inputs - near.clusters
+    if not dropped and extra > NEAR * max(kept, 1):
+        yield (
+            f"{extra:,} of {kept:,} training inputs nearly repeat another with the same answer: "
+            f"there is less variety than the count says. To keep one of each: "
+            f"limbeck curate --set duplicates.near=true"
+        )
 
 
 def _about_checks(train: pl.DataFrame, summary: Summary) -> Iterator[str]:

@@ -5,10 +5,11 @@ The order matters. Splits come first, by hash, so that no check can influence wh
 1. calls that gave no teacher's reply are set aside;
 2. outside `train` only an unknown or disputed truth drops a trace, never the quality of its chain:
    a test set without the teacher's failures would flatter everybody;
-3. an input stands in one split only;
+3. what stands in an evaluation set is not trained on, and an input stands in one split only, nor
+   does one that is nearly the same in another;
 4. in `train` every check must pass, whatever recipe is used later: the label-only control sees the
    same examples as the students that learn from chains;
-5. one trace of each input is kept.
+5. one trace of each input is kept, and of near-duplicates one, where that is asked for.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import polars as pl
 
 from limbeck.curate import splits
 from limbeck.curate.caveats import find_caveats
+from limbeck.curate.contamination import Evaluation
 from limbeck.curate.dataset import DatasetInfo, write_dataset
 from limbeck.curate.decide import decide
 from limbeck.curate.examination import Examination
@@ -40,6 +42,7 @@ def curate(
     settings: CurateSettings | None = None,
     progress: Progress | None = None,
     post_hoc: Mapping[str, PostHoc] = NO_RATIONALES,
+    evaluation: Evaluation | None = None,
 ) -> DatasetInfo:
     """Write the dataset of `task` into a folder of `out_dir`, or find it there already.
 
@@ -47,7 +50,8 @@ def curate(
     DatasetError where nothing, or only one label, is left to train on, and where the folder cannot
     be written; earlier datasets are never touched.
     """
-    return write(examine(traces, truths, task, settings, progress, post_hoc), out_dir, progress)
+    examined = examine(traces, truths, task, settings, progress, post_hoc, evaluation)
+    return write(examined, out_dir, progress)
 
 
 def write(examined: Examination, out_dir: Path, progress: Progress | None = None) -> DatasetInfo:
@@ -69,17 +73,20 @@ def examine(
     settings: CurateSettings | None = None,
     progress: Progress | None = None,
     post_hoc: Mapping[str, PostHoc] = NO_RATIONALES,
+    evaluation: Evaluation | None = None,
 ) -> Examination:
     """Decide about every trace and write nothing. `post_hoc` are rationales by trace id, for traces
-    that have none of their own."""
+    that have none of their own; `evaluation` are texts that must not be trained on."""
     settings = settings or resolve_settings(task)
     frame = read_frame(traces, truths, task, progress, post_hoc)
     frame = settle(frame, task).with_columns(splits.assign(frame, task))
     verdicts = _run_checks(frame, task, settings, progress)
-    frame = decide(frame, verdicts, task, settings)
-    summary = summarize(frame, task)
-    caveats = find_caveats(frame, summary, task)
-    return Examination(task, settings, frame, verdicts, summary, caveats)
+    if progress is not None:
+        progress("looking for duplicates", frame.height)
+    decided = decide(frame, verdicts, task, settings, evaluation)
+    summary = summarize(decided, task)
+    caveats = find_caveats(decided.rows, summary, task)
+    return Examination(task, settings, decided.rows, verdicts, summary, caveats)
 
 
 def _run_checks(

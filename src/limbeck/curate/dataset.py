@@ -9,6 +9,7 @@ card.md card.html the same for people
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import uuid
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from pydantic import ValidationError
@@ -73,9 +75,7 @@ class Manifest(Noun):
 
     def derived_hash(self) -> str:
         """The hash as the content gives it."""
-        content = self.model_dump(mode="json", exclude={"hash"})
-        content["files"] = {k: v for k, v in self.files.items() if k.endswith(".parquet")}
-        return content_hash(content)
+        return _hash_of(self.model_dump(mode="json"))
 
 
 class DatasetInfo(Noun):
@@ -225,7 +225,8 @@ def read_dataset(path: Path | str) -> Dataset:
             f"the dataset {path} has format {manifest.format!r}; this version of limbeck reads "
             f"{FORMAT}; curate it again"
         )
-    if manifest.derived_hash() != manifest.hash:
+    # As it was written: what this version adds to a manifest is no damage to an older one.
+    if _hash_of(json.loads(text)) != manifest.hash:
         raise _damaged(path, f"{MANIFEST} does not match its own hash")
     for name, wanted in manifest.files.items():
         try:
@@ -268,6 +269,13 @@ def _write_table(folder: Path, name: str, table: pl.DataFrame) -> None:
 
 def _hashes(folder: Path) -> dict[str, str]:
     return {file.name: _hash(file) for file in sorted(folder.iterdir()) if file.name != MANIFEST}
+
+
+def _hash_of(manifest: dict[str, Any]) -> str:
+    content = {key: value for key, value in manifest.items() if key != "hash"}
+    files = content["files"].items()
+    content["files"] = {name: value for name, value in files if name.endswith(".parquet")}
+    return content_hash(content)
 
 
 def _hash(file: Path) -> str:

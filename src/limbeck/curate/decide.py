@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
 import polars as pl
 
 from limbeck.curate import duplicates, splits
+from limbeck.curate.contamination import Contamination, Evaluation, contaminated
+from limbeck.curate.grams import Places
+from limbeck.curate.near import sketch
 from limbeck.curate.settings import CurateSettings
 from limbeck.curate.truth import settle
 from limbeck.types import Task
 
 
+@dataclass(frozen=True)
+class Decided:
+    """`rows` is the frame with the truth settled, and the first `reason` to drop each row with its
+    evidence; the rest is what was counted on the way."""
+
+    rows: pl.DataFrame
+    clusters: duplicates.Clusters
+    contamination: Contamination
+
+
 def decide(
-    frame: pl.DataFrame, verdicts: pl.DataFrame, task: Task, settings: CurateSettings
-) -> pl.DataFrame:
-    """`frame` with the truth settled, and the first `reason` to drop each row with its evidence."""
+    frame: pl.DataFrame,
+    verdicts: pl.DataFrame,
+    task: Task,
+    settings: CurateSettings,
+    evaluation: Evaluation | None = None,
+) -> Decided:
+    """Whether each row may train or judge, and why not. `evaluation` must not be trained on."""
     train = pl.col("split") == "train"
     frame = _with_first_failure(frame, verdicts).with_columns(
         pl.lit(None, dtype=pl.String).alias("reason"),
@@ -28,23 +49,55 @@ def decide(
     may_vote = pl.col("reason").is_null() & (~train | pl.col("failed_check").is_null())
     frame = settle(frame, task, frame.select(may_vote.alias("votes"))["votes"])
     frame = _drop_untrue(frame, ~train)
-    left = frame.filter(pl.col("reason").is_null())
-    leaks = left.select("trace_id", splits.leaks(left).alias("leak"))
-    frame = frame.join(leaks, on="trace_id", how="left", maintain_order="left")
-    frame = _drop(frame, "leakage", pl.col("leak"))
+    contamination = Contamination()
+    if evaluation is not None:
+        said, contamination = contaminated(frame, evaluation, settings.contamination)
+        frame = _drop(frame, "contamination", pl.lit(said))
+    frame = _drop_found(frame, "leakage", splits.leaks)
+    near = _Inputs(frame.filter(pl.col("reason").is_null()), settings.duplicates)
+    frame = _drop_found(
+        frame, "near_leakage", lambda left: splits.near_leaks(left, near.sketches, near.rows(left))
+    )
     by_check = train & pl.col("reason").is_null() & pl.col("failed_check").is_not_null()
     frame = frame.with_columns(
         pl.when(by_check).then("failed_check").otherwise("reason").alias("reason"),
         pl.when(by_check).then("failed_evidence").otherwise("evidence").alias("evidence"),
     )
     frame = _drop_untrue(frame, train)
-    left = frame.filter(pl.col("reason").is_null())
-    repeated = left.select(
-        "trace_id", duplicates.repeats(left, settings.duplicates).alias("repeat")
+    frame = _drop_found(
+        frame, "duplicate", lambda left: duplicates.repeats(left, settings.duplicates)
     )
-    frame = frame.join(repeated, on="trace_id", how="left", maintain_order="left")
-    frame = _drop(frame, "duplicate", pl.col("repeat"))
-    return frame.drop("leak", "repeat", "failed_check", "failed_evidence")
+    left = frame.filter(pl.col("reason").is_null())
+    repeated, clusters = duplicates.near_repeats(
+        left, task, settings.duplicates, near.sketches, near.rows(left)
+    )
+    frame = _drop_found(frame, "near_duplicate", lambda _: repeated)
+    return Decided(frame.drop("failed_check", "failed_evidence"), clusters, contamination)
+
+
+class _Inputs:
+    """The sketches of the different inputs of a frame, and which of them is that of a row."""
+
+    def __init__(self, frame: pl.DataFrame, settings: duplicates.DuplicateSettings) -> None:
+        self._places = frame.select(pl.col("key").unique(maintain_order=True)).with_row_index("at")
+        self.sketches = sketch(
+            self._places["key"], settings.shingle, settings.similarity, settings.numbers
+        )
+
+    def rows(self, frame: pl.DataFrame) -> Places:
+        """The place of each row's input among the sketches, (N,)."""
+        joined = frame.select("key").join(self._places, on="key", how="left", maintain_order="left")
+        return joined["at"].to_numpy().astype(np.int64)
+
+
+def _drop_found(
+    frame: pl.DataFrame, reason: str, find: Callable[[pl.DataFrame], pl.Series]
+) -> pl.DataFrame:
+    """Give `reason` to the rows that have none yet and that `find` has evidence against."""
+    left = frame.filter(pl.col("reason").is_null())
+    found = left.select("trace_id", find(left).alias("found"))
+    joined = frame.join(found, on="trace_id", how="left", maintain_order="left")
+    return _drop(joined, reason, pl.col("found")).drop("found")
 
 
 def _with_first_failure(frame: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:

@@ -4,19 +4,67 @@ In `train` the best is kept: among those that passed every check, one whose answ
 first, then the shortest chain (one word a step fewer is one thing less to learn), then the one that
 stands first. In the other splits the first is kept, whatever the answer: to choose the better reply
 there would flatter the teacher. Rows stand in the order of a hash of what was asked and said.
+
+Inputs that are almost the same are near-duplicates. The similarity of two is the share of their
+pieces (runs of `shingle` bytes, of letters and digits in lower case) that both have. A near-duplicate
+of an input in a more trusted split is always dropped as leakage. Within `train` near-duplicates are
+counted, and kept unless `near` is set: a task whose inputs fill a template is full of them, and two
+that differ in one word may well have different answers. With `near`, those with the same answer are
+one example, chosen as above. Inputs that differ in a number are no near-duplicates: change the number
+in a sum, a price or a date, and it is another question. Switch `numbers` off where numbers are noise,
+such as the ids of tickets.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 from pydantic import Field
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from limbeck.types import Noun
+from limbeck.curate.frame import short_id
+from limbeck.curate.grams import WIDEST, Places
+from limbeck.curate.near import Pairs, Sketches, jaccard, pairs_among, sketch
+from limbeck.types import Noun, Task
 
 
 class DuplicateSettings(Noun):
     per_input: int = Field(1, ge=1)
     """How many traces of one input may train; more than one is for recipes that sample chains."""
+    near: bool = False
+    """Whether near-duplicates within `train` that have the same answer are dropped too."""
+    similarity: float = Field(0.85, ge=0.5, le=1)
+    """Share of their pieces that two texts must have in common to be near-duplicates."""
+    shingle: int = Field(8, ge=3, le=WIDEST)
+    """Bytes of a piece; a word of English has about six."""
+    numbers: bool = True
+    """Whether texts that differ in a number are different, however alike they are."""
+
+
+class Clusters(Noun):
+    """Inputs of `train` that are near each other and have the same answer."""
+
+    clusters: int = 0
+    inputs: int = 0
+    largest: int = 0
+
+
+@dataclass(frozen=True)
+class Thinned:
+    """What is left of texts of which the near ones stand for each other.
+
+    `stand_in` is the row that was kept instead of each (N,), -1 where the row itself is kept;
+    `similarity` is how near the two are. `clusters` is how many there were before.
+    """
+
+    stand_in: Places
+    similarity: npt.NDArray[np.float64]
+    clusters: Clusters
 
 
 def repeats(frame: pl.DataFrame, settings: DuplicateSettings) -> pl.Series:
@@ -25,15 +73,7 @@ def repeats(frame: pl.DataFrame, settings: DuplicateSettings) -> pl.Series:
     `frame` has `split`, `correct` and the columns of a trace, and only rows that no check dropped.
     """
     train = pl.col("split") == "train"
-    ranked = frame.with_row_index("row").sort(
-        pl.col("key"),
-        pl.when(train).then(~pl.col("correct").fill_null(False)),
-        pl.when(train).then(pl.col("rationale").is_null()),
-        pl.when(train).then(pl.col("rationale").str.len_chars()),
-        pl.col("row"),
-        nulls_last=True,
-    )
-    place = pl.int_range(pl.len()).over("key")
+    ranked = _ranked(frame)
     # A chain that is there already teaches nothing new, even where several chains are wanted.
     copy = pl.struct(
         pl.col("rationale").fill_null("").str.to_lowercase(), "key"
@@ -41,15 +81,133 @@ def repeats(frame: pl.DataFrame, settings: DuplicateSettings) -> pl.Series:
     ranked = ranked.with_columns(
         copy.alias("new"), pl.col("trace_id").first().over("key").alias("kept")
     )
+    if settings.per_input > 1:
+        ranked = ranked.with_columns(new=pl.col("new") & ~_near_copies(ranked, settings))
     ranked = ranked.with_columns(
         (pl.col("new").cast(pl.Int32).cum_sum().over("key") - 1).alias("chains"),
-        place.alias("place"),
+        pl.int_range(pl.len()).over("key").alias("place"),
     )
     allowed = pl.when(train).then(settings.per_input).otherwise(1)
     repeated = (pl.col("place") > 0) & (~pl.col("new") | (pl.col("chains") >= allowed))
-    said = pl.format("the same input is kept as {}", pl.col("kept").str.slice(0, 19) + pl.lit("…"))
+    said = pl.format("the same input is kept as {}", short_id("kept"))
     return (
         ranked.select("row", pl.when(repeated).then(said).alias("evidence"))
         .sort("row")
         .get_column("evidence")
+    )
+
+
+def near_repeats(
+    frame: pl.DataFrame, task: Task, settings: DuplicateSettings, sketches: Sketches, rows: Places
+) -> tuple[pl.Series, Clusters]:
+    """The evidence for each training row whose input is nearly that of a better one, or null.
+
+    `rows` says which of the `sketches` is that of each row's input. Without `settings.near` nothing
+    is dropped, and the clusters are counted all the same.
+    """
+    train = frame.with_columns(text=pl.Series(rows)).filter(pl.col("split") == "train")
+    # Several chains of one input are one text, which its best trace stands for.
+    best = _ranked(train).unique("key", keep="first", maintain_order=True)
+    best = best.sort(*_preference(), nulls_last=True)
+    texts = sketches.pick(best["text"].to_numpy())
+    if task.answer.kind in ("choice", "number"):
+        texts = texts.apart(best["answer"])
+    thinned = thin(texts, once=not settings.near)
+    nothing = pl.Series("evidence", [None] * frame.height, dtype=pl.String)
+    if not settings.near:
+        return nothing, thinned.clusters
+    dropped = np.flatnonzero(thinned.stand_in >= 0)
+    kept = best["trace_id"].gather(thinned.stand_in[dropped])
+    lost = pl.DataFrame(
+        {
+            "key": best["key"].gather(dropped),
+            "kept": kept,
+            "percent": np.floor(thinned.similarity[dropped] * 100).astype(np.int64),
+        }
+    )
+    said = pl.format("its input is {} % that of {}, which is kept", "percent", short_id("kept"))
+    found = frame.select("key", "split").join(lost, on="key", how="left", maintain_order="left")
+    mine = pl.when(pl.col("split") == "train").then(said)
+    return found.select(mine.alias("evidence")).get_column("evidence"), thinned.clusters
+
+
+def thin(sketches: Sketches, once: bool = False) -> Thinned:
+    """Keep the best of the texts that are near each other; they stand in the order of preference.
+
+    Of a chain of texts each near the next, only those near one that stays are dropped. A crowded
+    bucket is not compared pair by pair, so what is left is compared anew until nothing more goes;
+    only then may a text be a little further from the one that stands for it in the end than the
+    wanted similarity. `once` stops after the first time.
+    """
+    stand_in = np.full(len(sketches), -1, dtype=np.int64)
+    alive = np.arange(len(sketches), dtype=np.int64)
+    clusters = None
+    while True:
+        pairs = pairs_among(sketches.pick(alive))
+        clusters = clusters or _clusters(pairs, alive.size)
+        for left, right in _drops(pairs, alive.size):
+            stand_in[alive[right]] = alive[left]
+        left_over = alive[stand_in[alive] < 0]
+        if once or left_over.size == alive.size:
+            break
+        alive = left_over
+    dropped = np.flatnonzero(stand_in >= 0)
+    while (further := stand_in[stand_in[dropped]] >= 0).any():
+        moved = dropped[further]
+        stand_in[moved] = stand_in[stand_in[moved]]
+    similarity = np.zeros(len(sketches))
+    similarity[dropped] = jaccard(sketches.texts, stand_in[dropped], dropped, sketches.width)
+    return Thinned(stand_in, similarity, clusters)
+
+
+def _drops(pairs: Pairs, count: int) -> Iterator[tuple[Places, Places]]:
+    """Round by round the texts that stay, and those that go for them.
+
+    A text that no better one is near to stays; the ones near it go; then the same among the rest.
+    """
+    left, right = pairs.left, pairs.right
+    while left.size:
+        worse = np.zeros(count, dtype=bool)
+        worse[right] = True
+        going = ~worse[left]
+        gone, first = np.unique(right[going], return_index=True)
+        yield left[going][first], gone
+        dropped = np.zeros(count, dtype=bool)
+        dropped[gone] = True
+        rest = ~(dropped[left] | dropped[right])
+        left, right = left[rest], right[rest]
+
+
+def _clusters(pairs: Pairs, count: int) -> Clusters:
+    """How many groups the texts form in which each is near another."""
+    ones = np.ones(pairs.left.size, dtype=np.int8)
+    graph = coo_array((ones, (pairs.left, pairs.right)), shape=(count, count))
+    _, labels = connected_components(graph, directed=False)
+    sizes = np.bincount(labels)
+    sizes = sizes[sizes > 1]
+    return Clusters(clusters=sizes.size, inputs=int(sizes.sum()), largest=int(sizes.max(initial=0)))
+
+
+def _near_copies(ranked: pl.DataFrame, settings: DuplicateSettings) -> pl.Series:
+    """Which rows have nearly the chain of a better row of the same input."""
+    texts = ranked["rationale"].str.to_lowercase()
+    chains = sketch(texts, settings.shingle, settings.similarity, settings.numbers)
+    thinned = thin(chains.apart(ranked["key"]))
+    has_chain = ranked["rationale"].is_not_null()
+    return pl.Series(thinned.stand_in >= 0) & has_chain
+
+
+def _ranked(frame: pl.DataFrame) -> pl.DataFrame:
+    """`frame` by input, the best row of each first, with `row`, where each stood before."""
+    return frame.with_row_index("row").sort(pl.col("key"), *_preference(), nulls_last=True)
+
+
+def _preference() -> tuple[pl.Expr, ...]:
+    """What is sorted by: the better row first; outside `train` only the place counts."""
+    train = pl.col("split") == "train"
+    return (
+        pl.when(train).then(~pl.col("correct").fill_null(False)),
+        pl.when(train).then(pl.col("rationale").is_null()),
+        pl.when(train).then(pl.col("rationale").str.len_chars()),
+        pl.col("row"),
     )

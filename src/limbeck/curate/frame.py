@@ -86,6 +86,11 @@ def input_key(text: str, choices: Iterable[str]) -> str:
     return "\x1f".join([_fold(text), *sorted(_fold(choice) for choice in choices)])
 
 
+def short_id(column: str) -> pl.Expr:
+    """The beginning of the id of a trace, as much as a person needs to find it again."""
+    return pl.col(column).str.slice(0, 19) + pl.lit("…")
+
+
 def _fold(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 

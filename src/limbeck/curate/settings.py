@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from limbeck.curate.checks.table import CHECKS, Check, load, resolve
+from limbeck.curate.contamination import ContaminationSettings
 from limbeck.curate.duplicates import DuplicateSettings
 from limbeck.errors import ConfigError
 from limbeck.types import Noun, Task
 
 Given = Mapping[str, Mapping[str, Any]]
-"""Settings by the name of the check, or `duplicates`."""
+"""Settings by the name of the check, or `duplicates`, or `contamination`."""
+
+
+_OTHERS = ("duplicates", "contamination")
 
 
 class CurateSettings(Noun):
@@ -19,6 +23,7 @@ class CurateSettings(Noun):
 
     checks: dict[str, dict[str, Any]]
     duplicates: DuplicateSettings = DuplicateSettings()
+    contamination: ContaminationSettings = ContaminationSettings()
 
     def active(self) -> list[Check]:
         """The checks that are switched on, in the order of the table."""
@@ -31,7 +36,7 @@ def resolve_settings(task: Task, *layers: Given) -> CurateSettings:
 
     Raises ConfigError for a check, key or value that does not exist.
     """
-    merged: dict[str, dict[str, Any]] = {name: {} for name in (*CHECKS, "duplicates")}
+    merged: dict[str, dict[str, Any]] = {name: {} for name in (*CHECKS, *_OTHERS)}
     for layer in (task.checks, *layers):
         for name, given in layer.items():
             if name not in merged:
@@ -44,4 +49,5 @@ def resolve_settings(task: Task, *layers: Given) -> CurateSettings:
     return CurateSettings(
         checks={name: load(name, merged[name]).settings.model_dump() for name in CHECKS},
         duplicates=resolve("duplicates", DuplicateSettings, merged["duplicates"]),
+        contamination=resolve("contamination", ContaminationSettings, merged["contamination"]),
     )

@@ -10,8 +10,12 @@ import hashlib
 from collections.abc import Iterable
 from itertools import accumulate
 
+import numpy as np
 import polars as pl
 
+from limbeck.curate.frame import short_id
+from limbeck.curate.grams import Places
+from limbeck.curate.near import Sketches, pairs_between
 from limbeck.types import Task
 
 SPLITS = ("train", "validation", "calibration", "test", "shifted")
@@ -20,6 +24,8 @@ SPLITS = ("train", "validation", "calibration", "test", "shifted")
 PRECEDENCE = ("test", "shifted", "calibration", "validation", "train")
 """Of two splits that hold the same input, the one named first keeps it: what is reported last must
 be the cleanest."""
+
+_RANK = {split: place for place, split in enumerate(PRECEDENCE)}
 
 _HASHED = ("train", "validation", "calibration", "test")
 
@@ -42,12 +48,11 @@ def leaks(frame: pl.DataFrame) -> pl.Series:
     `frame` has `split`. A group counts only for rows whose split was hashed: where the split came
     with the trace, its author decided what may stand on both sides. Null where nothing leaks.
     """
-    rank = {split: place for place, split in enumerate(PRECEDENCE)}
     ranks = frame.select(
-        "key", "group", "fixed_split", pl.col("split").replace_strict(rank).alias("rank")
+        "key", "group", "fixed_split", pl.col("split").replace_strict(_RANK).alias("rank")
     )
     # A shifted set is shifted on purpose, often by changing the inputs of the very same groups.
-    unshifted = pl.col("rank") != rank["shifted"]
+    unshifted = pl.col("rank") != _RANK["shifted"]
     by_group = pl.col("rank").filter(unshifted).min().over("group")
     best = ranks.select(
         "rank",
@@ -66,6 +71,39 @@ def leaks(frame: pl.DataFrame) -> pl.Series:
         else:
             found.append(None)
     return pl.Series("evidence", found, dtype=pl.String)
+
+
+def near_leaks(frame: pl.DataFrame, sketches: Sketches, rows: Places) -> pl.Series:
+    """The evidence where a row's input is nearly one of a split of higher precedence, or null.
+
+    `rows` says which of the `sketches` is that of each row's input. A shifted set may be near test:
+    it is often made by changing a word of the same inputs.
+    """
+    ranks = frame["split"].replace_strict(_RANK, return_dtype=pl.Int64).to_numpy()
+    order = np.lexsort((ranks, rows))
+    texts, first = np.unique(rows[order], return_index=True)
+    holder = np.zeros(len(sketches), dtype=np.int64)
+    holder[texts] = order[first]
+    best = np.full(len(sketches), len(PRECEDENCE), dtype=np.int64)
+    best[texts] = ranks[holder[texts]]
+    near = np.full(len(sketches), -1, dtype=np.int64)
+    percent = np.zeros(len(sketches), dtype=np.int64)
+    for rank in range(_RANK["shifted"] + 1, len(PRECEDENCE)):
+        # An input that stands in a more trusted split as well leaks as it is, and is judged there.
+        pairs = pairs_between(sketches, best < rank, best == rank)
+        nearest = np.lexsort((pairs.left, -pairs.similarity, pairs.right))
+        others, first = np.unique(pairs.right[nearest], return_index=True)
+        near[others] = pairs.left[nearest[first]]
+        percent[others] = np.floor(pairs.similarity[nearest[first]] * 100)
+    other = frame.select("trace_id", "split")[holder[near[rows]]]
+    said = pl.format(
+        "its input is {} % that of {}, which stands in {}",
+        pl.Series(percent[rows]),
+        short_id("trace_id"),
+        pl.col("split"),
+    )
+    leaks_here = pl.Series((near[rows] >= 0) & (ranks == best[rows]))
+    return other.select(pl.when(leaks_here).then(said).alias("evidence")).get_column("evidence")
 
 
 def _by_hash(task: Task, unit: str) -> str:

@@ -8,10 +8,16 @@ import polars as pl
 from scipy.stats import binomtest
 
 from limbeck.curate.chain import words
+from limbeck.curate.conflicts import Conflicts, find_conflicts
+from limbeck.curate.contamination import Contamination
+from limbeck.curate.decide import Decided
+from limbeck.curate.duplicates import Clusters
 from limbeck.curate.splits import SPLITS
 from limbeck.types import Noun, Task
 
 _NOT_A_REPLY = ("failed_call", "student_reply")
+_LEAKS = ("leakage", "near_leakage")
+_REPEATS = ("duplicate", "near_duplicate")
 _NOT_TRUE = ("conflicting_truth", "unknown_truth")
 MANY_LABELS = 100
 """With more different answers than this there is no balance to show."""
@@ -69,10 +75,15 @@ class Summary(Noun):
     teacher: dict[str, Accuracy]
     lengths: dict[str, Lengths]
     generators: tuple[Generator, ...]
+    near: Clusters = Clusters()
+    """Near-duplicates among what may train, before they are dropped where that is asked for."""
+    conflicts: Conflicts = Conflicts()
+    contamination: Contamination = Contamination()
 
 
-def summarize(rows: pl.DataFrame, task: Task) -> Summary:
-    """The numbers of an examined frame (`split`, `reason`, `truth`, `correct` settled)."""
+def summarize(decided: Decided, task: Task) -> Summary:
+    """The numbers of what was decided about a frame."""
+    rows = decided.rows
     kept = rows.filter(pl.col("reason").is_null())
     by_split = {name: kept.filter(pl.col("split") == name) for name in SPLITS}
     by_split = {k: v for k, v in by_split.items() if k != "shifted" or not v.is_empty()}
@@ -92,6 +103,9 @@ def summarize(rows: pl.DataFrame, task: Task) -> Summary:
         },
         lengths={name: _lengths(part) for name, part in by_split.items()},
         generators=_generators(rows),
+        near=decided.clusters,
+        conflicts=find_conflicts(rows, task),
+        contamination=decided.contamination,
     )
 
 
@@ -110,13 +124,14 @@ def accuracy(right: int, known: int) -> Accuracy:
 def _funnel(rows: pl.DataFrame) -> tuple[Stage, ...]:
     """Each stage takes out its own reasons; what no earlier stage names was dropped by a check."""
     reason = pl.col("reason")
-    checks = reason.is_in([*_NOT_A_REPLY, *_NOT_TRUE, "leakage", "duplicate"]).not_()
+    checks = reason.is_in([*_NOT_A_REPLY, *_NOT_TRUE, *_LEAKS, *_REPEATS, "contamination"]).not_()
     stages = (
         ("teacher's replies", reason.is_in(_NOT_A_REPLY)),
-        ("in one split only", reason == "leakage"),
+        ("in no evaluation set", reason == "contamination"),
+        ("in one split only", reason.is_in(_LEAKS)),
         ("passed the checks", checks),
         ("truth known", reason.is_in(_NOT_TRUE)),
-        ("one an input", reason == "duplicate"),
+        ("one an input", reason.is_in(_REPEATS)),
     )
     left = rows.height
     funnel = [Stage(name="traces", left=left)]
