@@ -39,7 +39,8 @@ def test_a_line_is_one_json_object_with_the_fields_of_its_event() -> None:
     with json_lines(said):
         log.info("it %s", "runs\nand runs", extra={"event": "start", "port": 4100})
         log.warning("no event")
-    first, second = lines(said.getvalue())
+        logging.getLogger("opentelemetry.exporter").error("no collector")
+    first, second, spans = lines(said.getvalue())
     assert first.pop("time").endswith("+00:00")
     assert first == {
         "level": "info",
@@ -48,6 +49,7 @@ def test_a_line_is_one_json_object_with_the_fields_of_its_event() -> None:
         "port": 4100,
     }
     assert (second["level"], second["event"]) == ("warning", "message")
+    assert (spans["level"], spans["event"]) == ("error", "spans")
 
 
 def test_afterwards_logging_is_as_it_was() -> None:
@@ -112,15 +114,16 @@ def test_a_reader_that_stops_reading_holds_up_nobody(monkeypatch: pytest.MonkeyP
     handler.setFormatter(JsonLines())
 
     def say(number: int) -> None:
-        handler.handle(logging.makeLogRecord({"msg": f"line {number}", "levelname": "INFO"}))
+        record = {"name": log.name, "msg": f"line {number}", "levelname": "INFO"}
+        handler.handle(logging.makeLogRecord(record))
 
     say(0)
-    stream.entered.wait()
+    assert stream.entered.wait(30)
     for number in range(1, 11):
         say(number)  # Three wait, seven are dropped.
     stream.let.set()
     for _ in range(4):
-        stream.wrote.acquire()
+        assert stream.wrote.acquire(timeout=30)
     say(11)
     handler.close()
     found = lines(stream.getvalue())

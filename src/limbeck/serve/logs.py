@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-LOGGERS = ("limbeck", "opentelemetry")
+SPANS = "opentelemetry"
+LOGGERS = ("limbeck", SPANS)
 BURST = 5
 """Lines of one kind that are written in a window; the others of it are counted only."""
 WINDOW_S = 10.0
@@ -38,10 +39,11 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         fields = {name: value for name, value in vars(record).items() if name not in _USUAL}
+        unnamed = "spans" if record.name.startswith(SPANS) else "message"
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            "event": fields.pop("event", "message"),
+            "event": fields.pop("event", unnamed),
             "message": record.getMessage(),
             **fields,
         }
