@@ -130,6 +130,19 @@ def test_entries_of_a_program_are_attached_kept_or_refused(store: Store, trace: 
     assert (counts.outcomes, counts.early_outcomes) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("said", "doubted"),
+    [({"value": "perhaps"}, True), ({"value": "No"}, False), ({"correct": False}, False)],
+)
+def test_a_value_that_is_no_answer_of_its_task_is_attached_with_a_note(
+    store: Store, trace: Trace, said: dict[str, object], doubted: bool
+) -> None:
+    [result] = attach(store, [{"correlation": "c1", **said}], {"t": TASK})
+    assert (result.status, result.trace_id) == (200, trace.id)
+    assert ("has not the form of this task's answers" in (result.note or "")) is doubted
+    assert store.counts().outcomes == 1
+
+
 def test_an_outcome_may_come_before_its_trace(store: Store) -> None:
     origin = Provenance(source="gateway", request_id="r", correlation="c")
     trace = Trace(task=None, input="x", provenance=origin)

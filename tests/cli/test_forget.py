@@ -123,3 +123,17 @@ def test_conditions_that_make_no_sense_are_refused(
     assert main(["forget", *given, "--yes"]) == 2
     assert wanted in capsys.readouterr().err
     assert len(left(filled)) == 4
+
+
+@pytest.mark.parametrize("further", [["--yes"], ["--dry-run"]])
+def test_a_misspelt_task_does_not_look_like_a_deletion(
+    filled: Workspace, capsys: pytest.CaptureFixture[str], further: list[str]
+) -> None:
+    assert main(["forget", "--task", "tt", *further]) == 2
+    assert "there is no task 'tt'" in capsys.readouterr().err
+
+
+def test_a_task_without_its_file_can_be_forgotten(filled: Workspace) -> None:
+    (filled.tasks_folder / "u.toml").unlink()
+    assert main(["forget", "--task", "u", "--yes"]) == 0
+    assert left(filled) == ["old", "new", "no"]

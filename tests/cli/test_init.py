@@ -35,3 +35,10 @@ def test_a_name_that_cannot_be_a_task_makes_nothing(
     assert main(["init", str(tmp_path / "w"), "--task", name]) == 2
     assert "wanted lower-case letters" in capsys.readouterr().err
     assert not (tmp_path / "w").exists()
+
+
+def test_init_says_both_ways_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["init", str(tmp_path)])
+    said = capsys.readouterr().out
+    assert "limbeck import FILE --task first" in said
+    assert "limbeck gateway" in said

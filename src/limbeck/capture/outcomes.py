@@ -85,11 +85,14 @@ class Result(Noun):
     error: str | None = None
 
 
-def attach(store: Store, entries: Sequence[Any]) -> list[Result]:
+def attach(
+    store: Store, entries: Sequence[Any], tasks: Mapping[str, Task] | None = None
+) -> list[Result]:
     """Attach every entry whose trace is there, and keep the others until theirs comes.
 
-    Returns one result for each, in order. Raises StoreError where the store fails; sending all of
-    them again then attaches nothing twice.
+    Returns one result for each, in order. A value that is no answer of its task, as `tasks` tell, is
+    attached all the same, with a note: the task file may be what is wrong. Raises StoreError where the
+    store fails; sending all of them again then attaches nothing twice.
     """
     read = [_validated(entry) for entry in entries]
     found = _find(store, (one for one in read if isinstance(one, OutcomeEntry)))
@@ -107,7 +110,8 @@ def attach(store: Store, entries: Sequence[Any]) -> list[Result]:
             results.append(Result(status=202, note="kept until its trace comes"))
         else:
             outcomes.append(waiting.of(trace.id))
-            results.append(Result(status=200, trace_id=trace.id))
+            note = _doubt((tasks or {}).get(trace.task or ""), one, trace)
+            results.append(Result(status=200, trace_id=trace.id, note=note))
     if outcomes:
         store.attach(outcomes)
     if early:
@@ -249,6 +253,17 @@ def _formed(task: Task, entry: OutcomeEntry, choices: tuple[str, ...]) -> EarlyO
     if formed is None and not unknown:
         raise BadLineError(f"the value {early.value!r} has not the form of this task's answers")
     return early.model_copy(update={"value": early.value if formed is None else formed})
+
+
+def _doubt(task: Task | None, entry: OutcomeEntry, trace: Trace) -> str | None:
+    """What is to be said of a value that can never be the answer of its trace."""
+    if task is None:
+        return None
+    try:
+        _formed(task, entry, trace.choices)
+    except BadLineError as error:
+        return f"{error}; it is attached as it came"
+    return None
 
 
 def _truth_value(said: Any) -> bool | None:

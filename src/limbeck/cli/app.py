@@ -53,6 +53,11 @@ EXTRAS = {
     "re2": "redact",
     "phonenumbers": "redact",
     "stdnum": "redact",
+    "anthropic": "anthropic",
+    "openai": "openai",
+    "psycopg": "postgres",
+    "opentelemetry.sdk": "otel",
+    "opentelemetry.exporter.otlp.proto.http": "otel",
 }
 """Which extra brings a module that a verb may miss."""
 

@@ -17,6 +17,8 @@ from limbeck.store.spool import absorb
 from limbeck.store.store import Store
 from limbeck.workspace import Workspace
 
+NOTHING = "nothing meets these conditions"
+
 
 def command(
     task: Annotated[str | None, typer.Option("--task", help="Only traces of this task.")] = None,
@@ -62,6 +64,7 @@ def command(
             absorb(store, spool_folder(workspace))
         would = sum((store.would_forget(scope) for scope in scopes), Forgotten())
         if dry_run:
+            _check(workspace, task, would)
             print(would.model_dump_json(indent=2) if as_json else _would(would))
             return
         # Where nothing is left, what an earlier run left behind still goes.
@@ -69,10 +72,11 @@ def command(
             typer.echo(_would(would), err=True)
             typer.confirm("Delete them? Nothing brings them back", abort=True, err=True)
         gone, clean = _forget(store, scopes, would, vacuum)
+    _check(workspace, task, would)
     if as_json:
         print(json.dumps({**gone.model_dump(), "log_is_empty": clean}, indent=2))
         return
-    print(_gone(gone) if gone != Forgotten() else "nothing meets these conditions")
+    print(_gone(gone) if gone != Forgotten() else NOTHING)
     if not clean:
         print(
             "the database's log was in use and may hold copies until it is next emptied; "
@@ -97,6 +101,15 @@ def _scope(
             "got no condition, or both --task and --untasked; wanted some of --task (or --untasked), "
             "--older-than, --subject and --trace, or --expired"
         ) from None
+
+
+def _check(workspace: Workspace, task: str | None, would: Forgotten) -> None:
+    """Raises UsageError for a task of which there is neither a trace nor a file: a misspelt name must
+    not look like a deletion."""
+    if would == Forgotten() and task and not (workspace.tasks_folder / f"{task}.toml").is_file():
+        raise UsageError(
+            f"{NOTHING}, and there is no task {task!r} in {workspace.tasks_folder}; check the name"
+        )
 
 
 def _expired(workspace: Workspace, task: str | None, now: datetime) -> list[Scope]:
@@ -128,7 +141,7 @@ def _forget(
 
 def _would(would: Forgotten) -> str:
     if would == Forgotten():
-        return "nothing meets these conditions"
+        return NOTHING
     return f"would delete: {_said(would)}, and the blobs that no other trace refers to"
 
 

@@ -108,3 +108,4 @@ def command(
     print(f"workspace  {workspace.root}")
     print(f"task file  {file}{'' if new else '  (was there; kept as it is)'}")
     print(f"next       describe the task in that file, then: limbeck import FILE --task {task}")
+    print("           or record live calls: limbeck gateway")

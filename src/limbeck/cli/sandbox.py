@@ -35,10 +35,10 @@ def command(
 ) -> None:
     """Run a simulated teacher: it answers the sandbox tasks and is wrong in known ways.
 
-    It speaks the Messages API and Chat Completions on loopback and costs nothing. Stop it with
-    Ctrl-C.
+    It speaks the Messages API, Chat Completions, Responses and their batches on loopback, and costs
+    nothing. Stop it with Ctrl-C.
     """
-    from limbeck.capture.sandbox.server import create_app
+    from limbeck.capture.sandbox.server import create_app, question
     from limbeck.serve.running import serve
 
     names = task or list(TABLE)
@@ -55,9 +55,11 @@ def command(
     def ready(url: str) -> None:
         if as_json:
             print(json.dumps({"url": url, "tasks": names}), flush=True)
-        else:
-            print(f"simulated teacher  {url}  ({', '.join(names)})", flush=True)
-            print(f"record its calls   limbeck gateway --upstream anthropic={url}", flush=True)
+            return
+        print(f"simulated teacher  {url}  ({', '.join(names)})")
+        print(f"record its calls   limbeck gateway --upstream anthropic={url} \\")
+        print(f"                       --upstream openai_chat={url}/v1")
+        print(f"a question         {json.dumps(question(names[0]))}", flush=True)
 
     serve(app, port=port, ready=ready)
 

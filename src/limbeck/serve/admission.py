@@ -57,7 +57,10 @@ class Admission:
         if key is None:
             if route.path == HEALTH:
                 return None
-            message = "the gateway wants a client key, as x-api-key or Authorization: Bearer"
+            message = (
+                "the gateway wants a client key, as x-limbeck-client-key, or as x-api-key or "
+                "Authorization: Bearer; make one with: limbeck keys create NAME"
+            )
             return Refusal(401, "authentication_error", message, [])
         rate = key.rate or settings.rate
         wait = self._rates.take([(key.name, _rate(rate))], now) if rate else None

@@ -105,7 +105,8 @@ class Control:
             return say(client, 400, {"status": 400, "error": message})
         single = not isinstance(body, list)
         try:
-            results = await asyncio.to_thread(attach, self._store, [body] if single else body)
+            entries = [body] if single else body
+            results = await asyncio.to_thread(attach, self._store, entries, self.setup.tasks)
         except StoreError as error:
             return say(client, 503, {"status": 503, "error": str(error)})
         shown = [result.model_dump(exclude_none=True) for result in results]

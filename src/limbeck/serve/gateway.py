@@ -24,8 +24,11 @@ from limbeck.serve.keys import KeyRing
 from limbeck.serve.metrics import Metrics
 from limbeck.serve.otel import Spans, open_spans
 from limbeck.serve.recorder import Recorder
-from limbeck.serve.relay import Relay, refuse
+from limbeck.serve.relay import Relay
 from limbeck.serve.route import Route
+from limbeck.serve.saying import refuse
+from limbeck.serve.settings import GatewaySettings
+from limbeck.serve.settings import GatewaySettings
 from limbeck.serve.setup import Setup, Source
 from limbeck.serve.student import Answerer
 from limbeck.serve.watch import Watch
@@ -221,6 +224,22 @@ class Gateway:
             log.warning("the store could not be tidied: %s", error, extra=fields)
 
 
+def _no_keys(settings: GatewaySettings, problem: str | None) -> str:
+    """Why a gateway that wants client keys does not start without a usable one."""
+    if problem is not None:
+        return problem
+    if settings.require_keys:
+        return (
+            "require_keys is true and there are no usable client keys, so that nobody could call; "
+            "make one with: limbeck keys create NAME"
+        )
+    return (
+        f"host is {settings.host!r} and there are no client keys; wanted a loopback address, "
+        "or a key for each client, because whoever reaches the gateway can spend your money; make "
+        "one with: limbeck keys create NAME"
+    )
+
+
 def open_gateway(
     workspace: str | Path,
     settings: Mapping[str, Any] | None = None,
@@ -237,11 +256,7 @@ def open_gateway(
     made = _made(answerer, opened) if isinstance(answerer, str) else answerer
     keys = KeyRing(opened.home / KEYS)
     if setup.settings.wants_keys and not keys.usable:
-        raise ConfigError(
-            f"host is {setup.settings.host!r} and there are no client keys; wanted a loopback address, "
-            "or a key for each client, because whoever reaches the gateway can spend your money; make "
-            "one with: limbeck keys create NAME"
-        )
+        raise ConfigError(_no_keys(setup.settings, keys.problem))
     spool = None
     if setup.settings.on_store_failure == "spool":
         spool = opened.root / setup.settings.spool

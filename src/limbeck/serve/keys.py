@@ -174,10 +174,7 @@ def _write(path: Path, keys: tuple[ClientKey, ...]) -> None:
 
 
 class KeyRing:
-    """The client keys of a gateway; a change of the file is seen within a second.
-
-    `problem` says why nobody is let in, where the file cannot be trusted.
-    """
+    """The client keys of a gateway; a change of the file is seen within a second."""
 
     def __init__(
         self,
@@ -191,7 +188,7 @@ class KeyRing:
         self._by_digest: dict[bytes, list[tuple[bytes, ClientKey]]] = {}
         self._seen: tuple[int, ...] | None = None
         self._looked_at = clock()
-        self.problem: str | None = None
+        self._problem: str | None = None
         self._read(self._mark())
 
     def check(self, secret: str) -> ClientKey | None:
@@ -206,6 +203,12 @@ class KeyRing:
             if hmac.compare_digest(known, digest) and is_usable(key, self._today()):
                 opened = key
         return opened
+
+    @property
+    def problem(self) -> str | None:
+        """Why nobody is let in, where the file cannot be trusted."""
+        self._refresh()
+        return self._problem
 
     @property
     def usable(self) -> int:
@@ -233,14 +236,14 @@ class KeyRing:
     def _read(self, mark: tuple[int, ...] | None) -> None:
         self._seen = mark
         self._by_digest = {}
-        self.problem = None
+        self._problem = None
         try:
             for key in read_keys(self._path):
                 digest = bytes.fromhex(key.digest)
                 self._by_digest.setdefault(digest[:8], []).append((digest, key))
         except (ConfigError, ValueError) as error:
             self._by_digest = {}
-            self.problem = str(error)
+            self._problem = str(error)
 
 
 def present(headers: RawHeaders) -> tuple[str | None, RawHeaders]:

@@ -97,7 +97,7 @@ class GatewaySettings(Noun):
             if spoken not in TABLE:
                 raise ValueError(
                     f"upstream {name!r} has the dialect {spoken!r}; wanted one of {', '.join(TABLE)}, "
-                    f'as in: dialect = "{next(iter(TABLE))}"'
+                    f'as its name or as in: dialect = "{next(iter(TABLE))}"'
                 )
         return self
 

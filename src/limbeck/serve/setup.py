@@ -66,8 +66,12 @@ OPENAI = {"openai_chat", "openai_responses"}
 
 def read_settings(workspace: Workspace, above: Mapping[str, Any] | None = None) -> GatewaySettings:
     """The section `[gateway]`, with what the command line says above it. Raises ConfigError."""
-    values = {**workspace.settings.gateway, **(above or {})}
-    return read_values(GatewaySettings, values, workspace.root / FILE, "gateway")
+    listed = workspace.settings.gateway
+    settings = read_values(GatewaySettings, listed, workspace.root / FILE, "gateway")
+    if not above:
+        return settings
+    # The file is right by now, so that what is wrong was given above it.
+    return read_values(GatewaySettings, {**listed, **above}, Path("the command line"), "gateway")
 
 
 Stats = tuple[tuple[str, int, int], ...]

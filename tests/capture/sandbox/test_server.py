@@ -8,7 +8,7 @@ import pytest
 import urllib3
 
 from limbeck.capture.sandbox.faults import FAULTS, FaultRates
-from limbeck.capture.sandbox.server import create_app
+from limbeck.capture.sandbox.server import create_app, question
 from limbeck.capture.sandbox.tasks import TABLE as TASKS
 from limbeck.capture.sandbox.tasks import load
 from limbeck.models.call import Reply
@@ -144,6 +144,13 @@ def test_a_question_that_it_cannot_read_is_refused_politely(name: str) -> None:
     said = dialect(name).read_error(response.json()) or ""
     assert "cannot read the question 'Who wrote Macbeth?'" in said
     assert "started with: ledger" in said
+    assert f"a question is {question('ledger')!r}" in said
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_question_that_it_offers_can_be_answered(task: str) -> None:
+    sandbox = load(task)
+    assert sandbox.solve(question(task)).truth
 
 
 def test_it_names_its_model() -> None:

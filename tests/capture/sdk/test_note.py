@@ -53,6 +53,12 @@ def test_a_reply_beside_an_answer_is_refused(tasked: Workspace) -> None:
         record("refunds", "x", reply="y", answer="z", rationale="w")
 
 
+def test_a_usage_that_cannot_be_read_is_named(tasked: Workspace, kept: Kept) -> None:
+    with pytest.raises(ValueError, match="inptu: extra inputs are not permitted; wanted numbers"):
+        record("refunds", "x", reply="y", usage={"inptu": 1})
+    assert kept() == []
+
+
 def test_what_the_task_wants_taken_out_is_taken_out(
     tasked: Workspace, task: Task, kept: Kept
 ) -> None:

@@ -42,6 +42,11 @@ _INPUT = re.compile(r"<input>\n(.*?)\n</input>", re.DOTALL)
 """Where the question stands when an explanation of its answer is asked for."""
 
 
+def question(name: str) -> str:
+    """A question of the sandbox task of that name, to try it with."""
+    return load(name).generate(1, seed=0)[0].input
+
+
 class SimulatedTeacher:
     """Answers questions of the sandbox tasks called `names`, wrong at the given rates.
 
@@ -105,7 +110,8 @@ class SimulatedTeacher:
         names = ", ".join(task.name for task in self._tasks)
         raise DataError(
             f"the simulated teacher cannot read the question {call.user[:80]!r}; "
-            f"wanted one of the sandbox tasks that it was started with: {names}"
+            f"wanted one of the sandbox tasks that it was started with: {names}; "
+            f"a question is {question(self._tasks[0].name)!r}"
         )
 
     def _busy(self, dialect: Dialect, trouble: str, headers: Mapping[str, str]) -> Response:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from limbeck.capture.outcomes import attach
 from limbeck.capture.recording import Recording
 from limbeck.capture.sdk.desk import open_desk
@@ -56,8 +58,8 @@ def record(
     one. `at` is when the call was made (default: now). `correlation`, `subject` and the task come from
     the surrounding `correlate` and `task` where they are not given.
 
-    Raises ValueError for a reply beside an answer or rationale, ConfigError for a task that is not
-    there, and StoreError.
+    Raises ValueError for a reply beside an answer or rationale and for a wrong `usage`, ConfigError
+    for a task that is not there, and StoreError.
     """
     parts = [
         name for name, got in (("answer", answer), ("rationale", rationale)) if got is not None
@@ -71,7 +73,7 @@ def record(
     scope = current_scope()
     named = task if task is not None else scope.task
     found = desk.task(named) if isinstance(named, str) else named
-    tokens = usage if isinstance(usage, Usage) else Usage.model_validate(usage or {})
+    tokens = usage if isinstance(usage, Usage) else _usage(usage or {})
     skeleton = _skeleton(found)
     trace = Trace(
         task=found.name if found else None,
@@ -139,6 +141,18 @@ def outcome(
     if result.error is not None:
         raise ValueError(f"this is no outcome: {result.error}")
     return result.trace_id
+
+
+def _usage(given: Mapping[str, Any]) -> Usage:
+    try:
+        return Usage.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ValueError(
+            f"record() got usage {dict(given)!r}: {key}: {first['msg'][:1].lower()}{first['msg'][1:]}; "
+            f"wanted numbers of tokens under some of {', '.join(Usage.model_fields)}"
+        ) from None
 
 
 def _skeleton(task: Task | None) -> dict[str, bytes]:
