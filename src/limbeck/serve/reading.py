@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from limbeck.serve.http.message import RawHeaders
+
 # 32 + 15 bits: zlib tells gzip and deflate apart by their first bytes.
 _EITHER = 47
 LONGEST = 256 * 1024 * 1024
@@ -55,3 +57,16 @@ def read_json(data: bytes) -> Any:
     except ValueError:
         # Slower, and the last word: it knows other encodings and lone surrogates.
         return json.loads(data)
+
+
+def without_packing(headers: RawHeaders) -> RawHeaders:
+    """`headers` of a body that is no longer compressed."""
+    return [line for line in headers if line[0].lower() != b"content-encoding"]
+
+
+def unpacker_of(how: str | None) -> Unpacker | None:
+    """What makes a body that is compressed so readable, where that can be."""
+    try:
+        return Unpacker(how) if how is not None else None
+    except ValueError:
+        return None

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from limbeck.capture.recording import Exchange, Recording, provenance, redacted
 from limbeck.capture.skeleton import Division
 from limbeck.models.call import Call, Reply
 from limbeck.serve.assignment import ALIAS
 from limbeck.serve.counts import Counts
-from limbeck.types import Task
+from limbeck.types import Task, Trace
 
 
 class Decided(Protocol):
@@ -67,3 +68,22 @@ def write_answer(task: Task, answer: str, request_id: str, created: int) -> Repl
         request_id=request_id,
         created=created,
     )
+
+
+def student_recording(
+    exchange: Exchange, task: Task, reply: Reply, answer: str, latency_s: float
+) -> Recording:
+    """The trace of a call that the student answered; it cost nothing at the provider."""
+    origin = provenance(exchange, reply.model)
+    trace = Trace(
+        task=task.name,
+        input=exchange.division.input,
+        context=exchange.division.context,
+        raw=reply.text,
+        stop_reason=reply.stop_reason,
+        provenance=origin.model_copy(update={"source": "student", "simulated": False}),
+        cost_usd=0.0,
+        latency_s=latency_s,
+        created_at=exchange.at,
+    )
+    return redacted(exchange, trace)
