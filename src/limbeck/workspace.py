@@ -39,6 +39,7 @@ class Settings(Noun):
 
     store: str | None = None
     gateway: dict[str, Any] = Field(default_factory=dict)
+    assess: dict[str, Any] = Field(default_factory=dict)
     curate: dict[str, Any] = Field(default_factory=dict)
     distill: dict[str, Any] = Field(default_factory=dict)
     evaluate: dict[str, Any] = Field(default_factory=dict)

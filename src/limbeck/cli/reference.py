@@ -23,6 +23,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from limbeck.cli.app import VERBS, load
+from limbeck.curate.assess.settings import AssessSettings
 from limbeck.curate.checks.table import CHECKS
 from limbeck.curate.contamination import ContaminationSettings
 from limbeck.curate.duplicates import DuplicateSettings
@@ -89,6 +90,7 @@ def _sections() -> Iterator[str]:
     yield from _model("A workspace", Settings)
     yield from _model("`[gateway]`", GatewaySettings)
     yield from _model("`[gateway.upstreams.DIALECT]`", Upstream)
+    yield from _model("`[assess]`", AssessSettings)
     yield from _model("`[distill]`", DistillSettings)
     yield from _checks()
     yield from _recipes()
