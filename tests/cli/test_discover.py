@@ -8,6 +8,7 @@ import pytest
 from limbeck.capture.sandbox.month import record_month
 from limbeck.cli.app import main
 from limbeck.store.store import Store
+from limbeck.types import Provenance, Trace
 from limbeck.workspace import Workspace
 
 Output = pytest.CaptureFixture[str]
@@ -42,6 +43,14 @@ def test_the_list_is_json_too(month: Workspace, capsys: Output) -> None:
     assert [one["calls"] for one in found["candidates"]] == [240, 120]
     assert found["candidates"][0]["form"]["kind"] == "choice"
     assert found["calls"] == 760
+
+
+def test_a_list_without_candidates_is_one_line(workspace: Workspace, capsys: Output) -> None:
+    origin = Provenance(source="gateway")
+    with Store(workspace.store_url) as store:
+        store.add([Trace(task=None, input="x", provenance=origin)])
+    assert main(["discover"]) == 0
+    assert capsys.readouterr().out.startswith("1 call of no task: 0 in 0 candidates")
 
 
 def test_one_group_is_shown_whole(month: Workspace, capsys: Output) -> None:

@@ -149,7 +149,8 @@ def _list(shown: Found, found: Found) -> Iterator[str]:
     more = len(found.candidates) - len(shown.candidates)
     if more:
         yield f"and {more:,} more; list them with --top {len(found.candidates)}"
-    yield ""
+    if found.candidates:
+        yield ""
     wide = sum(one.calls for one in found.wide)
     within, wide = (sum(one.calls for one in of) for of in (found.candidates, found.wide))
     yield (

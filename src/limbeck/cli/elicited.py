@@ -110,7 +110,7 @@ def _done(shown: Elicited) -> Iterator[str]:
         for reason, count in tally.failed.items():
             yield f"failed    {count:>9,}  {reason}; asked again next time"
         for reason, count in tally.unusable.items():
-            yield f"in vain   {count:>9,}  {reason}; not asked again"
+            yield f"in vain   {count:>9,}  {reason}; asked again only with --again"
         more = f", without {tally.unpriced:,} replies of unknown price" if tally.unpriced else ""
         yield f"paid      {_usd(tally.cost_usd)}{more}"
     if shown.step == "waiting":
