@@ -28,7 +28,6 @@ from limbeck.serve.relay import Relay
 from limbeck.serve.route import Route
 from limbeck.serve.saying import refuse
 from limbeck.serve.settings import GatewaySettings
-from limbeck.serve.settings import GatewaySettings
 from limbeck.serve.setup import Setup, Source
 from limbeck.serve.student import Answerer
 from limbeck.serve.watch import Watch
