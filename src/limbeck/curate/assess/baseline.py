@@ -17,12 +17,14 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
+from limbeck.curate.assess.chance import proportion
 from limbeck.curate.assess.curve import extrapolate
 from limbeck.curate.assess.findings import Baseline, CurvePoint, Estimate, Labels
 from limbeck.curate.assess.intake import Intake, Told
 from limbeck.curate.assess.settings import AssessSettings
 
 FOLDS = 5
+TEST_TO_TRAIN = 1 / (FOLDS - 1)
 REPEATS = 2
 FEW_LABELS = 50
 """With more labels than this the folds are made once, not `REPEATS` times."""
@@ -66,9 +68,9 @@ def find_baseline(
     return Baseline(
         inputs=len(y),
         labels=len(np.unique(y)),
-        accuracy=over_folds(accuracies[:, -1], 1 / (FOLDS - 1)),
+        accuracy=over_folds(accuracies[:, -1], len(y)),
         points=tuple(
-            CurvePoint(labelled=int(size), accuracy=over_folds(part, 1 / (FOLDS - 1)))
+            CurvePoint(labelled=int(size), accuracy=over_folds(part, len(y)))
             for size, part in zip(sizes, accuracies.T, strict=True)
         ),
         ceiling=beyond.ceiling,
@@ -162,10 +164,16 @@ def _accuracy(
     return float((model.predict(weigh.transform(words[test])) == y[test]).mean())
 
 
-def over_folds(accuracies: NDArray[np.float64], test_to_train: float) -> Estimate:
-    """The mean over folds with the interval of Nadeau and Bengio (2003): folds share training inputs, so
-    that their spread alone is too narrow."""
+def over_folds(accuracies: NDArray[np.float64], items: int) -> Estimate:
+    """The mean over folds of one size, with the wider of two intervals.
+
+    That of Nadeau and Bengio (2003) knows that folds share training inputs, so that their spread alone
+    is too narrow; that of Wilson knows that only so many `items` were tested.
+    """
     n, mean = len(accuracies), float(accuracies.mean())
     spread = float(accuracies.var(ddof=1)) if n > 1 else 0.0
-    half = float(stats.t.ppf(0.975, max(n - 1, 1))) * math.sqrt((1 / n + test_to_train) * spread)
-    return Estimate(value=mean, low=max(0.0, mean - half), high=min(1.0, mean + half))
+    half = float(stats.t.ppf(0.975, max(n - 1, 1))) * math.sqrt((1 / n + TEST_TO_TRAIN) * spread)
+    tested = proportion(mean * items, items)
+    assert tested is not None
+    low, high = min(mean - half, tested.low), max(mean + half, tested.high)
+    return Estimate(value=mean, low=max(0.0, low), high=min(1.0, high))

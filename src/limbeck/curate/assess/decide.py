@@ -179,8 +179,10 @@ def _how_long(found: Findings, more: int) -> Iterator[str]:
 
 
 def _days(days: float) -> str:
+    if days < 1.5:
+        return "a day"
     if days < 21:
-        return f"{max(1, round(days))} days"
+        return f"{days:.0f} days"
     return f"{days / 7:.0f} weeks" if days < 120 else f"{days / DAYS_A_MONTH:.0f} months"
 
 
@@ -203,13 +205,20 @@ def _for(
     if chains is not None and chains.program.value >= settings.program_like:
         yield (
             f"The chains are program-like: {chains.program.value:.0%} of their sentences are templates "
-            "or right arithmetic. Such chains are what small students learn best."
+            "or right arithmetic."
         )
-    if money is not None and money.months is not None:
+    if money is None:
+        yield "Whether it pays is not known: that takes both the volume and the cost of a call."
+    elif money.months is not None:
         most = f" (at most {money.months_high:.1f})" if money.months_high else ""
         yield (
             f"It saves {usd(money.saved)} a month at {settings.coverage:.0%} local answers, and the "
             f"one-off {usd(settings.one_off_cost)} is back after {money.months:.1f} months{most}."
+        )
+    else:
+        yield (
+            f"The calls counted so far would not pay, but they span {found.volume.days:.1f} days, too "
+            "few to decide by."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import polars as pl
@@ -58,7 +59,17 @@ def _standing_in_input(texts: pl.DataFrame, column: str) -> float:
     if there.is_empty():
         return 0.0
     folded = zip(there["input"].str.to_lowercase(), there[column].str.to_lowercase(), strict=True)
-    return sum(label in asked for asked, label in folded) / there.height
+    return sum(stands_in(label, asked) for asked, label in folded) / there.height
+
+
+def stands_in(label: str, asked: str) -> bool:
+    """Whether an answer stands in the input word for word; of a JSON object, all of its values."""
+    try:
+        fields = json.loads(label) if label.startswith("{") else None
+    except ValueError:
+        fields = None
+    values = list(fields.values()) if isinstance(fields, dict) and fields else [label]
+    return all(str(value) in asked for value in values)
 
 
 def find_teacher_word(read: Intake) -> TeacherWord:

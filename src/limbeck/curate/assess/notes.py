@@ -86,10 +86,11 @@ def _labels(found: Findings, settings: AssessSettings) -> Iterator[str]:
             "fitted without it; do not build on where it leads."
         )
     right = teacher.right
-    if labels.source == "outcome" and right is not None and right.high < 0.9:
+    if labels.source == "outcome" and right is not None and right.high < 1 - settings.max_risk:
         yield (
-            f"The teacher itself is right in {right.value:.1%} of the calls with an outcome; what it "
-            "gets wrong is best not learned (limbeck curate drops it)."
+            f"The teacher itself errs in {1 - right.value:.1%} of the calls with an outcome. A promise of "
+            f"{settings.max_risk:.0%} can hold only where the student is surer than that, so that "
+            f"{settings.coverage:.0%} local answers may be too much to hope for."
         )
 
 
@@ -122,5 +123,5 @@ def _chains(found: Findings, settings: AssessSettings) -> Iterator[str]:
     elif chains.program.high < settings.program_like:
         yield (
             f"The chains are open-ended: {chains.program.value:.0%} of their sentences are templates or "
-            "right arithmetic. The label-only control may do as well as any student that learns them."
+            "right arithmetic. Compare with the label-only control before you rely on them."
         )
