@@ -117,3 +117,22 @@ def test_a_malformed_setting_is_a_usage_error(
         with pytest.raises(UsageError):
             parse_settings([bad])
     assert parse_settings(["a.b = 1", "a.c==2"]) == {"a": {"b": "1", "c": "=2"}}
+
+
+def test_an_evaluation_set_is_kept_out_of_training(
+    filled: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = tmp_path / "held.jsonl"
+    held.write_text("".join(json.dumps({"text": f"Case {n}"}) + "\n" for n in range(90)))
+    run = ["curate", "--task", "triage", "--dry-run", "--contaminated-by", str(held)]
+    assert main(run) == 0
+    out = capsys.readouterr().out
+    for part in ("in no evaluation set", "contamination", "a dataset would be refused"):
+        assert part in out
+    assert main([*run, "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)["summary"]
+    assert summary["contamination"]["sources"][0]["name"] == "held.jsonl"
+    assert summary["contamination"]["exact"] == sum(summary["drops"]["contamination"].values()) > 50
+    assert summary["near"] == {"clusters": 0, "inputs": 0, "largest": 0}
+    assert main([*run, "--contaminated-by", str(tmp_path / "none.jsonl")]) == 1
+    assert "none.jsonl: cannot be opened" in capsys.readouterr().err

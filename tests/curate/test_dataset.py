@@ -12,7 +12,7 @@ from limbeck.curate import dataset as module
 from limbeck.curate.curate import curate
 from limbeck.curate.dataset import DatasetInfo, read_dataset
 from limbeck.errors import DatasetError
-from limbeck.types import Example, SplitPlan, Task, Trace
+from limbeck.types import Example, SplitPlan, Task, Trace, content_hash
 
 Make = Callable[..., Trace]
 LABELS = ("refund", "exchange", "deny")
@@ -143,3 +143,18 @@ def test_an_interrupted_write_leaves_nothing_behind(
     with pytest.raises(KeyboardInterrupt):
         curate(traces, {}, choice_task, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_manifest_from_before_a_number_was_counted_is_no_damage(written: DatasetInfo) -> None:
+    path = written.path / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["summary"]["near"], manifest["settings"]["contamination"]
+    content = {key: value for key, value in manifest.items() if key != "hash"}
+    tables = {k: v for k, v in content["files"].items() if k.endswith(".parquet")}
+    manifest["hash"] = content_hash({**content, "files": tables})
+    path.write_text(json.dumps(manifest))
+    assert read_dataset(written.path).hash == manifest["hash"]
+    manifest["summary"]["traces"] += 1
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(DatasetError, match="does not match its own hash"):
+        read_dataset(written.path)

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import polars as pl
+import pytest
 
-from limbeck.curate.splits import assign, leaks
+from limbeck.curate.near import sketch
+from limbeck.curate.splits import assign, leaks, near_leaks
 from limbeck.types import SplitPlan, Task
 
 Frame = Callable[..., pl.DataFrame]
@@ -74,3 +77,64 @@ def test_a_hashed_row_leaves_a_group_that_was_given_to_another_split(frame: Fram
 def test_a_shifted_set_may_share_its_groups(frame: Frame) -> None:
     given = {"input": "a", "group": "ann", "split": "shifted", "fixed_split": "shifted"}
     assert leaked(frame, given, {"input": "b", "group": "ann", "split": "train"}) == [None, None]
+
+
+SHIRT = "the shirt that i ordered from your shop last week came late, and the box was wet all over"
+SKIRT = SHIRT.replace("shirt", "skirt")
+
+
+def nearly(frame: Frame, *rows: dict[str, Any]) -> list[str | None]:
+    made = frame(*rows, split=pl.String())
+    keys = made["key"].unique(maintain_order=True)
+    places = {key: at for at, key in enumerate(keys)}
+    rows_of = np.array([places[key] for key in made["key"]], dtype=np.int64)
+    found: list[str | None] = near_leaks(made, sketch(keys, 8, 0.8, True), rows_of).to_list()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("lower", "higher"),
+    [
+        ("train", "validation"),
+        ("train", "shifted"),
+        ("train", "test"),
+        ("validation", "calibration"),
+        ("calibration", "shifted"),
+    ],
+)
+def test_a_near_duplicate_is_dropped_from_the_less_trusted_split(
+    frame: Frame, lower: str, higher: str
+) -> None:
+    rows = [{"input": SHIRT, "split": lower}, {"input": SKIRT, "split": higher}]
+    said = f"its input is 86 % that of sha256:0001…, which stands in {higher}"
+    assert nearly(frame, *rows) == [said, None]
+    assert nearly(frame, *rows[::-1]) == [None, said.replace("0001", "0000")]
+
+
+def test_a_shifted_set_may_be_made_by_changing_a_word_of_the_test(frame: Frame) -> None:
+    rows = [{"input": SHIRT, "split": "test"}, {"input": SKIRT, "split": "shifted"}]
+    assert nearly(frame, *rows) == [None, None]
+
+
+def test_near_rows_of_one_split_do_not_leak_nor_do_those_with_other_numbers(frame: Frame) -> None:
+    same = [{"input": SHIRT, "split": "train"}, {"input": SKIRT, "split": "train"}]
+    assert nearly(frame, *same) == [None, None]
+    week = [
+        {"input": SHIRT.replace("last week", "5 days ago"), "split": "train"},
+        {"input": SHIRT.replace("last week", "6 days ago"), "split": "test"},
+    ]
+    assert nearly(frame, *week) == [None, None]
+
+
+def test_every_row_of_a_near_input_leaks_and_the_most_alike_is_named(frame: Frame) -> None:
+    rows = [
+        {"input": SHIRT, "split": "train"},
+        {"input": SHIRT.upper(), "split": "train"},
+        {"input": SKIRT, "split": "validation"},
+        {"input": SHIRT + "!", "split": "test"},
+        {"input": "something else", "split": "train"},
+    ]
+    found = nearly(frame, *rows)
+    assert found[0] == found[1] == "its input is 100 % that of sha256:0003…, which stands in test"
+    assert found[2] == "its input is 86 % that of sha256:0003…, which stands in test"
+    assert found[3:] == [None, None]

@@ -27,7 +27,8 @@ from limbeck.types import Noun, content_hash
 
 FITTED = ("train", "validation", "calibration")
 """The splits that something is fitted to. A test set may well be the evaluation set itself."""
-_AT_ONCE = 2_000_000
+_AT_ONCE = 200_000
+"""Bytes of text that are looked through at once; more would leave the processor's cache."""
 
 
 class ContaminationSettings(Noun):

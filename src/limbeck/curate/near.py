@@ -25,6 +25,8 @@ BINS = 128
 """Numbers in a sketch."""
 NEIGHBOURS = 3
 """How many neighbours in its bucket a text is compared with, beside the first."""
+CANDIDATES = 6
+"""With how many others a text is compared piece by piece, those first whose sketches agree most."""
 _MISSED = 0.01
 """The probability that a pair of exactly the wanted similarity shares no band."""
 _SLACK = 0.12
@@ -32,7 +34,7 @@ _SLACK = 0.12
 three standard errors of BINS numbers."""
 _AT_ONCE = 400_000
 """Bytes of text that are sketched at once; more would leave the processor's cache."""
-_COMPARED_AT_ONCE = 4_000_000
+_COMPARED_AT_ONCE = 1_000_000
 _EMPTY = np.uint32(0xFFFFFFFF)
 _RANDOM_DONORS = 64
 
@@ -230,26 +232,32 @@ def _beside(order: Places, keys: Words64, trusted: Mask, others: Mask) -> tuple[
 def _verified(sketches: Sketches, candidates: Iterator[tuple[Places, Places]]) -> Pairs:
     """The candidates that are near each other in truth, each once, ordered by row."""
     compared = 0
-    likely: list[Places] = []
     rows = max(len(sketches), 1)
+    codes, agree = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    least = (sketches.similarity - _SLACK) * BINS
     for left, right in candidates:
         compared += left.size
-        likely.append(np.unique((right * rows + left)[_estimated(sketches, left, right)]))
-    codes = np.unique(np.concatenate(likely)) if likely else np.zeros(0, dtype=np.int64)
-    right, left = np.divmod(codes, rows)
+        count = _agreement(sketches, left, right)
+        codes.append((right * rows + left)[count >= least])
+        agree.append(count[count >= least])
+    pairs, first = np.unique(np.concatenate(codes), return_index=True)
+    right, left = np.divmod(pairs, rows)
+    likely = np.lexsort((left, -np.concatenate(agree)[first], right))
+    owner = right[likely]
+    likely = np.sort(likely[np.arange(owner.size) - np.searchsorted(owner, owner) < CANDIDATES])
+    left, right = left[likely], right[likely]
     similarity = jaccard(sketches.texts, left, right, sketches.width)
     near = similarity >= sketches.similarity
     return Pairs(left[near], right[near], similarity[near], compared)
 
 
-def _estimated(sketches: Sketches, left: Places, right: Places) -> Mask:
-    """Whether the sketches of each pair agree often enough to look closer."""
-    found = np.zeros(left.size, dtype=bool)
-    least = (sketches.similarity - _SLACK) * BINS
+def _agreement(sketches: Sketches, left: Places, right: Places) -> Places:
+    """How many numbers of the sketches of each pair are the same, (P,)."""
+    found = np.zeros(left.size, dtype=np.int64)
     for begin in range(0, left.size, 16_384):
         part = slice(begin, begin + 16_384)
         same = sketches.marks[left[part]] == sketches.marks[right[part]]
-        found[part] = np.count_nonzero(same, axis=1) >= least
+        found[part] = np.count_nonzero(same, axis=1)
     return found
 
 
@@ -259,7 +267,7 @@ def _table_of_pieces(texts: list[str], width: int) -> csr_array:
     # 48 bits of hash leave room for the owner, so that one sort of one array does it; two different
     # pieces of a pair fall together once in about 10**9 pairs of 600 characters.
     tagged = (owners.astype(np.uint64) << np.uint64(48)) | (mix(codes) >> np.uint64(16))
-    tagged.sort()
+    tagged.sort(kind="stable")  # which makes use of the order that the owners stand in already
     tagged = tagged[np.concatenate([[True], tagged[1:] != tagged[:-1]])]
     columns = (tagged & np.uint64((1 << 48) - 1)).astype(np.int64)
     bounds = np.searchsorted(
