@@ -12,7 +12,7 @@ SIZES = np.array([50, 100, 200, 400, 800, 1600])
 SETTINGS = AssessSettings()
 
 
-def law(n: np.ndarray, c: float, a: float, b: float) -> np.ndarray:  # type: ignore[type-arg]
+def law(n: np.ndarray, c: float, a: float, b: float) -> np.ndarray:
     return np.clip(c + a * n**-b, 0, 1)
 
 
@@ -38,7 +38,7 @@ def test_a_fit_to_anything_falls_and_stays_a_share(errors: list[float]) -> None:
     assert all(0 <= error <= 1 for error in later)
 
 
-def noisy(c: float, a: float, b: float, spread: float = 0.01) -> np.ndarray:  # type: ignore[type-arg]
+def noisy(c: float, a: float, b: float, spread: float = 0.01) -> np.ndarray:
     random = np.random.default_rng(1)
     errors = law(SIZES.astype(float), c, a, b) + random.normal(0, spread, (10, len(SIZES)))
     return np.asarray(1 - errors)
@@ -49,6 +49,7 @@ def test_what_is_needed_for_an_accuracy_is_where_the_law_reaches_it() -> None:
     # 0.02 + 2 / sqrt(n) = 0.05 at n = 4444.
     assert beyond.needed is not None
     assert beyond.needed.more == pytest.approx(4444 - 2000, rel=0.3)
+    assert beyond.needed.more is not None
     assert beyond.needed.low is not None
     assert beyond.needed.low <= beyond.needed.more
     assert beyond.needed.reached > 0.9
@@ -66,7 +67,7 @@ def test_what_is_reached_already_needs_no_more() -> None:
     beyond = extrapolate(SIZES, noisy(0.0, 1.0, 0.8), 2000, 0.9, SETTINGS)
     assert beyond.needed is not None
     assert beyond.needed.more == 0
-    assert beyond.doubling.high < 0.02
+    assert beyond.doubling.high < 0.03
 
 
 def test_a_curve_that_is_no_power_law_misses_its_last_point() -> None:

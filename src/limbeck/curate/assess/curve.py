@@ -90,8 +90,9 @@ def extrapolate(
 ) -> Beyond:
     """Where the curve of `accuracies` (F folds, K sizes) leads beyond `labelled` inputs.
 
-    A draw takes folds with replacement and weighs the sizes at random (the Bayesian bootstrap), so that
-    a curve that is no power law gets a wide interval too.
+    A draw takes folds with replacement and weighs the sizes at random (the Bayesian bootstrap). A curve
+    that is no power law is off by more than that: what it misses at its own last size is added to both
+    ends of the intervals.
     """
     random = np.random.default_rng(settings.seed)
     folds = len(accuracies)
@@ -105,12 +106,14 @@ def extrapolate(
     def gain(power: Power) -> Floats:
         return power.error(labelled) - power.error(2 * labelled)
 
+    missed = _missed(sizes, mean)
+    off = missed or 0.0
     return Beyond(
-        ceiling=_estimate(1.0 - middle.c, 1.0 - drawn.c),
-        doubling=_estimate(gain(middle), gain(drawn)),
+        ceiling=_estimate(1.0 - middle.c, 1.0 - drawn.c, off),
+        doubling=_estimate(gain(middle), gain(drawn), off),
         flat_after=_flat_after(middle, settings.max_doubling_gain, labelled),
-        needed=None if target is None else _needed(middle, drawn, target, labelled),
-        missed=_missed(sizes, mean),
+        needed=None if target is None else _needed(middle, drawn, target, labelled, off),
+        missed=missed,
     )
 
 
@@ -122,10 +125,15 @@ def _missed(sizes: NDArray[np.int64], mean: Floats) -> float | None:
     return float(abs(forecast[0] - mean[0, -1]))
 
 
-def _estimate(value: Floats, draws: Floats) -> Estimate:
+def _estimate(value: Floats, draws: Floats, off: float) -> Estimate:
+    """A share with the interval of its draws, `off` wider at both ends."""
     low, high = np.quantile(draws, [0.025, 0.975])
     middle = float(value[0])
-    return Estimate(value=middle, low=min(float(low), middle), high=max(float(high), middle))
+    return Estimate(
+        value=middle,
+        low=max(0.0, min(float(low), middle) - off),
+        high=min(1.0, max(float(high), middle) + off),
+    )
 
 
 def _flat_after(power: Power, gain: float, labelled: int) -> int | None:
@@ -137,17 +145,18 @@ def _flat_after(power: Power, gain: float, labelled: int) -> int | None:
     return int(np.ceil(n)) if n <= FARTHEST * labelled else None
 
 
-def _needed(middle: Power, drawn: Power, target: float, labelled: int) -> Needed:
-    ends = drawn.labelled(1.0 - target)
-    low, high = np.quantile(ends, [0.025, 0.975], method="inverted_cdf")
+def _needed(middle: Power, drawn: Power, target: float, labelled: int, off: float) -> Needed:
+    error = 1.0 - target
+    low = np.quantile(drawn.labelled(error + off), 0.025, method="inverted_cdf")
+    high = np.quantile(drawn.labelled(error - off), 0.975, method="inverted_cdf")
 
     def more(n: float) -> int | None:
         return int(max(0.0, np.ceil(n - labelled))) if n <= FARTHEST * labelled else None
 
     return Needed(
         accuracy=target,
-        more=more(float(middle.labelled(1.0 - target)[0])),
+        more=more(float(middle.labelled(error)[0])),
         low=more(float(low)),
         high=more(float(high)),
-        reached=float((ends <= FARTHEST * labelled).mean()),
+        reached=float((drawn.labelled(error) <= FARTHEST * labelled).mean()),
     )
