@@ -56,33 +56,6 @@ def test_what_waits_while_a_commit_runs_shares_the_next_one() -> None:
     assert sink.batches == [["first"], ["0", "1", "2"], ["3"]]
 
 
-def test_under_load_a_commit_waits_for_company_and_alone_it_does_not() -> None:
-    sink = Sink()
-    waits: list[float] = []
-    lingering, go_on = threading.Event(), threading.Event()
-
-    def wait(seconds: float) -> None:
-        waits.append(seconds)
-        lingering.set()
-        go_on.wait()
-
-    with Writer(sink, linger_s=0.5, wait=wait) as writer:
-        futures = [writer.submit(trace("alone"))]
-        sink.entered.wait()
-        futures += [writer.submit(trace("a")), writer.submit(trace("b"))]
-        sink.open.set()
-        futures[-1].result()
-        assert waits == []
-        futures.append(writer.submit(trace("c")))
-        lingering.wait()
-        futures.append(writer.submit(trace("d")))
-        go_on.set()
-        for future in futures:
-            future.result()
-    assert sink.batches == [["alone"], ["a", "b"], ["c", "d"]]
-    assert waits == [0.5]
-
-
 def test_a_trace_that_cannot_be_written_does_not_cost_its_neighbours() -> None:
     sink = Sink(refused="bad")
     with Writer(sink) as writer:

@@ -15,9 +15,6 @@ from limbeck.store.writer import Entry, TraceSink, Writer
 
 log = logging.getLogger("limbeck.gateway")
 
-LINGER_S = 0.001
-"""Seconds that a commit waits for company under load, where the next traces are on their way: it costs
-a third of a millisecond of processor time however many there are."""
 KNOWN_S = 600.0
 """Seconds for which a blob that was written is not written again: a deletion may have taken it."""
 KNOWN = 4096
@@ -33,7 +30,7 @@ class Recorder:
         self._loop = asyncio.get_running_loop()
         self._spool = spool
         self._counts = counts
-        self._writer = Writer(MeasuredSink(store, metrics), self._finish, linger_s=LINGER_S)
+        self._writer = Writer(MeasuredSink(store, metrics), self._finish)
         self._failing = False
         self._known: dict[str, float] = {}
 

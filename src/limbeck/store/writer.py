@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from types import MappingProxyType, TracebackType
@@ -59,17 +58,10 @@ class Writer:
         store: TraceSink,
         finish: Finish = set_futures,
         most: int = 512,
-        linger_s: float = 0.0,
-        wait: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`linger_s` is how long a commit waits for company after one that had some: under load, fewer
-        commits of more traces take less work for each; a trace that comes alone never waits."""
         self._store = store
         self._finish = finish
         self._most = most
-        self._linger_s = linger_s
-        self._wait = wait
-        self._company = False
         self._waiting: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         # A finalizer may bring a trace in a thread that is just bringing another.
         self._lock = threading.RLock()
@@ -121,15 +113,12 @@ class Writer:
         while going:
             batch: list[Entry] = []
             item = self._waiting.get()
-            if self._company and item is not None:
-                self._wait(self._linger_s)
             while item is not None:
                 batch.append(item)
                 if len(batch) == self._most or self._waiting.empty():
                     break
                 item = self._waiting.get()
             going = item is not None
-            self._company = self._linger_s > 0 and len(batch) > 1
             if batch:
                 self._commit(batch)
 
