@@ -48,8 +48,10 @@ class Admission:
         """
         # Wanted or not: a key for this gateway is none of the provider's business.
         secret = None
-        if any(_OURS in value for _, value in request.headers):
-            secret, request.headers = present(request.headers)
+        for _, value in request.headers:
+            if _OURS in value:
+                secret, request.headers = present(request.headers)
+                break
         if not settings.wants_keys:
             reason = foreign(request)
             return Refusal(403, "permission_error", reason, []) if reason else None

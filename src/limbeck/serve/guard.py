@@ -14,11 +14,11 @@ from limbeck.serve.settings import is_loopback
 
 def foreign(request: Request) -> str | None:
     """Why a request to loopback comes from a foreign page, or under a foreign name; None if not so."""
-    for name, value in request.headers:
-        lower = name.lower()
-        if lower in (b"host", b"origin") and not _is_local(value):
+    for name in (b"host", b"origin"):
+        value = request.header(name)
+        if value is not None and not _is_local(value):
             return (
-                f"header {lower.decode()} is {value.decode('latin-1')!r}; "
+                f"header {name.decode()} is {value.decode('latin-1')!r}; "
                 "wanted this machine, as in http://127.0.0.1"
             )
     return None
