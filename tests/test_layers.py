@@ -7,7 +7,16 @@ import sys
 
 import pytest
 
-EXTRAS = ("torch", "transformers", "tokenizers", "starlette", "uvicorn", "httptools", "uvloop", "ray")
+EXTRAS = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "starlette",
+    "uvicorn",
+    "httptools",
+    "uvloop",
+    "ray",
+)
 
 
 @pytest.mark.parametrize(

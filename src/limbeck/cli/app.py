@@ -30,7 +30,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "outcome": ("limbeck.cli.outcome", "Attach what turned out to be true."),
     "forget": ("limbeck.cli.forget", "Delete traces by task, age or subject, for good."),
     "elicit": ("limbeck.cli.elicit", "Ask the teacher for the rationales that are missing."),
-    "assess": ("limbeck.cli.assess", "Say whether a task is worth distilling, and what is missing."),
+    "assess": (
+        "limbeck.cli.assess",
+        "Say whether a task is worth distilling, and what is missing.",
+    ),
     "curate": ("limbeck.cli.curate", "Make a checked, split dataset and its data card."),
     "distill": ("limbeck.cli.distill", "Train a student on a dataset."),
     "evaluate": ("limbeck.cli.evaluate", "Score students by verified outcome."),
