@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from limbeck import __version__
-from limbeck.errors import ConfigError
+from limbeck.errors import ConfigError, StoreError
 from limbeck.models.dialects.table import TABLE, Dialect, dialect
 from limbeck.serve.admission import Admission, Refusal
 from limbeck.serve.control import Control, say
@@ -261,6 +261,11 @@ def open_gateway(
         spool = opened.root / setup.settings.spool
     spans = open_spans(setup.settings)
     store = Store(opened.store_url, wait_s=setup.settings.store_timeout_s)
+    try:
+        store.require_writable()
+    except StoreError:
+        store.close()
+        raise
     return Gateway(
         setup,
         store,

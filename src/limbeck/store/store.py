@@ -65,6 +65,13 @@ class Store:
             self._engine.dispose()
             raise
 
+    def require_writable(self) -> None:
+        """Raises StoreError where nothing can be written: sooner than with the first call."""
+        nothing = sa.update(schema.migrations).where(sa.false()).values(name="")
+        with self._writing() as connection:
+            # Beginning is not enough: a file that is read-only may begin and end.
+            connection.execute(nothing)
+
     def add(self, traces: Iterable[Trace]) -> int:
         """Keep `traces`; those already here (by id) change nothing. Returns how many were new."""
         return self.record(traces, ())[0]
