@@ -212,7 +212,7 @@ def test_a_store_whose_rights_are_taken_in_mid_run_is_kept_and_not_opened_again(
             # What is open stays open to its process.
             assert call(gateway.url, "during")[0] == 200
             assert gateway.health()["unrecorded"] == 0
-        refused = pytest.raises(AssertionError, match="it may not be written;.* check the perm")
+        refused = pytest.raises(AssertionError, match=r"it may not be written;.* check the perm")
         with refused, start(upstream.url, spool=str(spool), bound=True):
             pass
     with start(upstream.url, spool=str(spool)) as again:
