@@ -43,7 +43,11 @@ def command(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     vacuum: Annotated[
-        bool, typer.Option("--vacuum/--no-vacuum", help="Give the space back to the disk.")
+        bool,
+        typer.Option(
+            "--vacuum/--no-vacuum",
+            help="Give the space back to the disk; the store is locked meanwhile.",
+        ),
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

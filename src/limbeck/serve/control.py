@@ -15,10 +15,9 @@ from limbeck.serve.counts import Counts
 from limbeck.serve.http.message import Request
 from limbeck.serve.http.server import Client
 from limbeck.serve.recorder import Recorder
+from limbeck.serve.saying import JSON
 from limbeck.serve.setup import Setup, Source
 from limbeck.store.store import Store
-
-JSON = (b"content-type", b"application/json")
 
 Scrape = Callable[[str], Awaitable[tuple[bytes, str]]]
 """The numbers as a page and its content type, in a format that an `accept` header names."""
