@@ -34,7 +34,17 @@ CHECKS: dict[str, str] = {
     "short_or_long": "limbeck.curate.checks.short_or_long",
     "wrong_answer": "limbeck.curate.checks.wrong_answer",
 }
-"""Name of a check to its module, which has `Settings` and `check(frame, task, settings)`."""
+"""Name of a check to its module.
+
+A module has `Settings` and `check(frame, task, settings)`, which sees one batch of the traces and
+must say the same of a trace whatever else is in its batch. A check that compares a trace with the
+whole task has `fit(sample, task, settings)` too: it gets up to `SAMPLE` traces, always the same ones
+of the same store, and what it returns (small, frozen, to be pickled) is the fourth argument of its
+`check(frame, task, settings, state)`.
+"""
+
+SAMPLE = 20_000
+"""Traces that a check may learn the task's own statistics from."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +53,22 @@ class Check:
 
     name: str
     settings: CheckSettings
-    function: Callable[[pl.DataFrame, Task, Any], pl.DataFrame]
+    function: Callable[..., pl.DataFrame]
+    fit: Callable[[pl.DataFrame, Task, Any], Any] | None = None
 
-    def run(self, frame: pl.DataFrame, task: Task) -> pl.DataFrame:
-        """`verdict` and `evidence` for each row of `frame`, in its order."""
-        result = self.function(frame, task, self.settings)
+    def learn(self, sample: pl.DataFrame, task: Task) -> Any:
+        """What the check must know of the whole task before it sees a batch; None for most."""
+        return None if self.fit is None else self.fit(sample, task, self.settings)
+
+    def run(self, frame: pl.DataFrame, task: Task, state: Any = None) -> pl.DataFrame:
+        """`verdict` and `evidence` for each row of `frame`, in its order.
+
+        `state` is what `learn` gave; without it, the check learns from `frame` itself.
+        """
+        given: tuple[Any, ...] = (frame, task, self.settings)
+        if self.fit is not None:
+            given = (*given, self.learn(frame, task) if state is None else state)
+        result = self.function(*given)
         assert result.height == frame.height, f"check {self.name} lost or added rows"
         return result
 
@@ -60,7 +81,8 @@ def load(name: str, settings: Mapping[str, Any] | None = None) -> Check:
     if name not in CHECKS:
         raise ConfigError(f"there is no check {name!r}; wanted {_closest(name, list(CHECKS))}")
     module = importlib.import_module(CHECKS[name])
-    return Check(name, resolve(f"checks.{name}", module.Settings, settings or {}), module.check)
+    resolved = resolve(f"checks.{name}", module.Settings, settings or {})
+    return Check(name, resolved, module.check, getattr(module, "fit", None))
 
 
 def resolve(place: str, model: type[S], given: Mapping[str, Any]) -> S:

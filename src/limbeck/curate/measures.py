@@ -1,0 +1,20 @@
+"""What is measured of each chain while its text is at hand; later only these numbers are.
+
+A curation holds the texts of a batch of traces at a time. Whatever the summary, the caveats and the
+card say about chains is counted from these columns.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from limbeck.curate.chain import words
+
+MEASURES = pl.Schema({"words": pl.Int64()})
+"""Columns that `measure` adds, one row a trace; null where a trace has no chain."""
+
+
+def measure(frame: pl.DataFrame) -> pl.DataFrame:
+    """The columns `MEASURES` for each row of `frame`, in its order; each row by itself."""
+    counts = [len(words(text)) if text else None for text in frame["rationale"].to_list()]
+    return pl.DataFrame({"words": counts}, schema=MEASURES)
