@@ -363,6 +363,25 @@ class Provenance(Noun):
     licence: str | None = None
 
 
+class Routing(Noun):
+    """Who answered a call of a cascade and by which rule, so that the decision can be made again.
+
+    `policy` is its id, `answer` what the student said in the task's form, whoever answered in the end.
+    `audit` says that the call was drawn at random, without regard to what the student said, to be
+    checked: an audited answer of the student gets an outcome, and the teacher's reply to the same
+    call is a trace of its own that also says `audit`.
+    """
+
+    policy: str
+    local: bool
+    answer: str | None = None
+    confidence: float | None = None
+    signals: tuple[float, ...] = ()
+    group: str | None = None
+    audit: bool = False
+    reason: str = ""
+
+
 class Trace(Noun):
     """One call, frozen, named by the hash of its content.
 
@@ -395,6 +414,7 @@ class Trace(Noun):
     cost_usd: float | None = None
     latency_s: float | None = None
     created_at: datetime | None = None
+    routing: Routing | None = None
 
     @cached_property
     def id(self) -> str:
@@ -474,11 +494,19 @@ class Verdict(Noun):
 # ---- the dataset --------------------------------------------------------------------------------
 
 
+class Chain(Noun):
+    """One way from an input to an answer: what was written before the answer, and the answer."""
+
+    rationale: str
+    answer: str
+
+
 class Example(Noun):
-    """One row of a curated dataset: what a recipe sees and what a verifier needs.
+    """One input of a curated dataset: what a recipe sees and what a verifier needs.
 
     `rationale` is None where the trace had none worth keeping. `truth` is the trusted answer;
-    `truth_source` says who said so.
+    `truth_source` says who said so. Where a curation kept several chains of an input, `others` holds
+    those beside the best, which is `rationale` and `answer`.
     """
 
     trace_id: str
@@ -490,6 +518,14 @@ class Example(Noun):
     truth_source: OutcomeSource = "gold"
     group: str | None = None
     weight: float = 1.0
+    others: tuple[Chain, ...] = ()
+
+    @property
+    def chains(self) -> tuple[Chain, ...]:
+        """Every chain of the input, the best first; empty where there is no rationale."""
+        if not self.rationale:
+            return ()
+        return (Chain(rationale=self.rationale, answer=self.answer), *self.others)
 
 
 # ---- targets ------------------------------------------------------------------------------------
@@ -575,8 +611,39 @@ class StudentCard(Noun):
 # ---- the policy ---------------------------------------------------------------------------------
 
 
+PolicyAim = Literal["risk", "regret", "accuracy", "budget"]
+
+
+class Steps(Noun):
+    """One signal's part of a boosted rule: `values[i]` counts where `i` of the `cuts` lie below the
+    signal, so that there is one value more than cuts."""
+
+    cuts: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+class GroupRule(Noun):
+    """The rule for one group of calls, tested by itself; `threshold` is None where none passed."""
+
+    name: str
+    threshold: float | None
+    n_bound: int
+    n_accepted: int
+    n_errors: int
+    p_value: float | None
+
+
 class Policy(Noun):
-    """The fitted rule for who answers. `threshold` is None where no threshold passed."""
+    """The fitted rule for who answers. `threshold` is None where no threshold passed.
+
+    `max_risk` is the promised error rate among the calls that the student answers, whatever the aim
+    was; `goal` is what was aimed at: a regret against the teacher, an accuracy of all calls, or USD
+    for a thousand of them. `kind` says how the signals become a score: `weights` over standardized
+    signals, or `steps` added up; `knots` take that score to a probability. `novelty` is what the
+    student's training inputs were like, where a signal needs it. With `grouped_by`, each of `groups`
+    has a threshold of its own, `threshold` is the lowest of them, and a call of any other group goes
+    to the teacher. `audit_rate` is the share of local answers that are drawn to be checked.
+    """
 
     task: str
     student: str
@@ -596,14 +663,38 @@ class Policy(Noun):
     n_errors: int
     p_value: float | None
     calibration_hash: str
+    aim: PolicyAim = "risk"
+    goal: float | None = None
+    kind: Literal["logistic", "boosted"] = "logistic"
+    steps: tuple[Steps, ...] = ()
+    knots: tuple[tuple[float, float], ...] = ()
+    novelty: str | None = None
+    samples: int = 0
+    grouped_by: Literal["label", "group"] | None = None
+    groups: tuple[GroupRule, ...] = ()
+    audit_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
 
     @cached_property
     def id(self) -> str:
-        return content_hash(self.model_dump(mode="json"))
+        return content_hash(self.model_dump(mode="json", exclude_defaults=True))
+
+
+class Closing(Noun):
+    """Why a policy may answer no more. `audits` were seen, `errors` of them wrong."""
+
+    reason: str
+    audits: int
+    errors: int
+    at: datetime
 
 
 class Promotion(Noun):
-    """Which student serves a task, under which policy. One file a task; it is replaced whole."""
+    """Which student serves a task, under which policy. One file a task; it is replaced whole.
+
+    A policy that is `closed` answers nothing until another one is promoted.
+    """
 
     student_folder: str
     policy: Policy
+    at: datetime | None = None
+    closed: Closing | None = None
