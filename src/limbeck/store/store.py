@@ -25,6 +25,7 @@ from limbeck.store.insert import insert
 from limbeck.store.journal import Journal
 from limbeck.store.listing import Counts, SkeletonCounts
 from limbeck.store.migrations import is_current, migrate
+from limbeck.store.records import Record, best_outcome, page
 from limbeck.store.replacing import replace
 from limbeck.store.rows import (
     as_text,
@@ -36,7 +37,7 @@ from limbeck.store.rows import (
     read_trace,
     trace_row,
 )
-from limbeck.types import TRUST, Outcome, PostHoc, Trace
+from limbeck.types import Outcome, PostHoc, Trace
 
 
 class Store:
@@ -317,10 +318,22 @@ class Store:
         with self._reading() as connection:
             for content in connection.execute(query.execution_options(yield_per=2000)).scalars():
                 outcome = self._outcome(content)
-                other = best.get(outcome.trace_id)
-                if other is None or _believed(outcome) >= _believed(other):
-                    best[outcome.trace_id] = outcome
+                known = best.get(outcome.trace_id)
+                best[outcome.trace_id] = best_outcome(filter(None, (known, outcome))) or outcome
         return dict(sorted(best.items()))
+
+    def records(self, task: str | None, *, batch: int) -> Iterator[list[Record]]:
+        """The traces of `task` as they are stored, with their outcomes and rationales, `batch` at a
+        time in the order in which they came; only one batch is in memory."""
+        self.settle()
+        last = 0
+        while True:
+            with self._reading() as connection:
+                records, last = page(connection, _of_task(task), last, batch)
+            if records:
+                yield records
+            if len(records) < batch:
+                return
 
     def counts(self) -> Counts:
         """How much there is, in all and by task."""
@@ -420,11 +433,6 @@ class Store:
 
 def _of_task(task: str | None) -> sa.ColumnElement[bool]:
     return schema.traces.c.task.is_(None) if task is None else schema.traces.c.task == task
-
-
-def _believed(outcome: Outcome) -> tuple[int, datetime]:
-    at = outcome.at or datetime.min.replace(tzinfo=UTC)
-    return TRUST[outcome.source], at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _now() -> str:
