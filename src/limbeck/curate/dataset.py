@@ -137,12 +137,13 @@ class Dataset:
         return pl.read_parquet(self.path / f"{split}.parquet")
 
     def split(self, split: str) -> list[Example]:
-        """The examples of a split; an empty list where nothing fell into it.
+        """The examples of a split, one for each input; an empty list where nothing fell into it.
 
         Raises DatasetError if the dataset has no such split.
         """
-        rows = self.rows(split).select(list(Example.model_fields))
-        return [Example.model_validate(row) for row in rows.iter_rows(named=True)]
+        rows = self.rows(split)
+        found = rows.select(name for name in Example.model_fields if name in rows.columns)
+        return _by_input([Example.model_validate(row) for row in found.iter_rows(named=True)])
 
     def dropped(self) -> pl.DataFrame:
         """Every trace that is in no split, with `split`, `reason` and `evidence`."""
@@ -238,6 +239,32 @@ def read_dataset(path: Path | str) -> Dataset:
     if not manifest.summary.splits.get("train"):
         raise DatasetError(f"the dataset {path} is empty: no example to train on; curate it again")
     return Dataset(path, manifest)
+
+
+def _by_input(examples: list[Example]) -> list[Example]:
+    """Several traces of one input (`per_input` of the curation) as one example with its chains.
+
+    The best comes first, as in the curation: the right answer, a rationale, the shorter one.
+    """
+    groups: dict[tuple[str, tuple[str, ...]], list[Example]] = {}
+    for example in examples:
+        groups.setdefault((example.input, example.choices), []).append(example)
+    if len(groups) == len(examples):
+        return examples
+    folded = []
+    for group in groups.values():
+        best, *rest = sorted(
+            group,
+            key=lambda one: (
+                one.answer != one.truth,
+                not one.rationale,
+                len(one.rationale or ""),
+                one.trace_id,
+            ),
+        )
+        others = tuple(chain for one in rest for chain in one.chains)
+        folded.append(best.model_copy(update={"others": others}) if others else best)
+    return folded
 
 
 def _damaged(path: Path, what: str) -> DatasetError:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from limbeck.curate.dataset import read_dataset
 from limbeck.distill.distill import distill
+from limbeck.distill.perturb import Perturbation
 from limbeck.distill.settings import DistillSettings
 from limbeck.distill.train import Progress
 from limbeck.distill.workers import side_by_side
@@ -25,6 +26,7 @@ class ArmSpec(Noun):
     base: str = "nano"
     settings: DistillSettings = DistillSettings()
     recipe_given: dict[str, Any] = Field(default_factory=dict)
+    perturbation: Perturbation | None = None
     trust_remote_code: bool = False
 
 
@@ -49,6 +51,7 @@ def train_arm(
         base=spec.base,
         settings=spec.settings,
         recipe_given=spec.recipe_given,
+        perturbation=spec.perturbation,
         trust_remote_code=spec.trust_remote_code,
         watch=_at_most_often(report),
         should_stop=should_stop,

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limbeck import __version__
 from limbeck.curate.dataset import Dataset
-from limbeck.distill.recipes.table import Recipe, load_recipe, recipe_settings
+from limbeck.distill.perturb import Perturbation, perturb
+from limbeck.distill.recipes.table import (
+    Recipe,
+    code_hash,
+    load_recipe,
+    recipe_settings,
+    short_name,
+    training_of,
+)
 from limbeck.distill.settings import DistillSettings
 from limbeck.errors import DatasetError, MissingExtraError, StudentError
 from limbeck.models.local import CARD, read_card, weights_hash
-from limbeck.types import Ask, Example, StudentCard, Task, content_hash
+from limbeck.types import Ask, Example, Noun, StudentCard, Task, Tree, content_hash
 from limbeck.verify.table import judge
 
 if TYPE_CHECKING:
@@ -26,18 +36,54 @@ WORK = "unfinished"
 """Folder, inside the student's, that holds the checkpoint of a run under way."""
 
 
+@dataclass(frozen=True)
+class Run:
+    """What one call of `distill` is about; a recipe of several trainings gets it whole.
+
+    `folder` is where the student goes. `perturbation` spoils the training chains by a stated dose.
+    """
+
+    dataset: Dataset
+    recipe: str
+    base: str
+    settings: DistillSettings
+    given: dict[str, Any]
+    folder: Path
+    perturbation: Perturbation | None = None
+    trust_remote_code: bool = False
+    watch: Watcher | None = None
+    should_stop: Callable[[], bool] = lambda: False
+
+    @property
+    def work(self) -> Path:
+        """What is not finished yet; it goes when the student is whole."""
+        return self.folder / WORK
+
+    def examples(self) -> list[Example]:
+        """The training examples, perturbed where that is asked; raises `DatasetError` on none."""
+        examples = self.dataset.split("train")
+        if not examples:
+            raise DatasetError(
+                f"the dataset {self.dataset.path.name!r} has no training examples; "
+                "curate more traces first"
+            )
+        if self.perturbation is None:
+            return examples
+        return perturb(examples, self.perturbation, self.dataset.task)
+
+
 def student_name(
     dataset: Dataset,
     recipe: str,
     base: str,
     settings: DistillSettings,
     recipe_given: dict[str, Any] | None = None,
+    perturbation: Perturbation | None = None,
 ) -> str:
     """The folder name of a run: readable, and the same for the same data, recipe and settings."""
-    short = _identity(dataset, recipe, base, settings, recipe_given or {}).removeprefix("sha256:")[
-        :8
-    ]
-    return f"{dataset.task.name}-{recipe.rsplit('.', 1)[-1]}-s{settings.seed}-{short}"
+    identity = _identity(dataset, recipe, base, settings, recipe_given or {}, perturbation)
+    short = identity.removeprefix("sha256:")[:8]
+    return f"{dataset.task.name}-{short_name(recipe)}-s{settings.seed}-{short}"
 
 
 def distill(
@@ -48,6 +94,7 @@ def distill(
     base: str = "nano",
     settings: DistillSettings | None = None,
     recipe_given: dict[str, Any] | None = None,
+    perturbation: Perturbation | None = None,
     trust_remote_code: bool = False,
     watch: Watcher | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -61,7 +108,36 @@ def distill(
     settings = settings or DistillSettings()
     found = load_recipe(recipe)
     chosen = recipe_settings(found, recipe_given or {})
-    folder = students / student_name(dataset, recipe, base, settings, recipe_given)
+    name = student_name(dataset, recipe, base, settings, recipe_given, perturbation)
+    folder = students / name
+    if (folder / CARD).exists():
+        read_card(folder)
+        return folder
+    run = Run(
+        dataset=dataset,
+        recipe=recipe,
+        base=base,
+        settings=settings,
+        given=recipe_given or {},
+        folder=folder,
+        perturbation=perturbation,
+        trust_remote_code=trust_remote_code,
+        watch=watch,
+        should_stop=should_stop,
+    )
+    training = training_of(found)
+    if training is not None:
+        return training(run, found, chosen)
+    return learn(run, chosen, found.trees(run.examples(), chosen), found.ask(chosen), folder)
+
+
+def learn(run: Run, chosen: Noun, trees: Sequence[Tree], ask: Ask, folder: Path) -> Path:
+    """Trains one student on `trees` into `folder`, which gets its card last; returns the folder.
+
+    `chosen` are the recipe's settings and `ask` is how the student is asked afterwards. A finished
+    student in `folder` is kept, and an interrupted training continues.
+    """
+    dataset, settings, base = run.dataset, run.settings, run.base
     if (folder / CARD).exists():
         read_card(folder)
         return folder
@@ -74,14 +150,11 @@ def distill(
         raise MissingExtraError(error.name or "torch", "train") from None
 
     examples = dataset.split("train")
-    if not examples:
-        raise DatasetError(
-            f"the dataset {dataset.path.name!r} has no training examples; curate more traces first"
-        )
-    model, tokenizer = start(base, _texts(examples), settings, trust_remote_code=trust_remote_code)
+    model, tokenizer = start(
+        base, _texts(examples), settings, trust_remote_code=run.trust_remote_code
+    )
     preflight.check_tokenizer(tokenizer)
     preflight.check_answers(dataset.task, examples, tokenizer)
-    trees = found.trees(examples, chosen)
     encoded = Encoder(tokenizer, settings.mean == "part").trees(trees)
     eos, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
     assert isinstance(eos, int)
@@ -90,11 +163,11 @@ def distill(
     fits, _ = preflight.fit_length(encoded, settings)
     encoded = [encoded[index] for index in fits]
 
-    ask = found.ask(chosen)
     longest = max(len(branch.ids) for tree in encoded for branch in tree.branches)
     room = longest + longest // 4 + 8
     work = folder / WORK
     work.mkdir(parents=True, exist_ok=True)
+    identity = _identity(dataset, run.recipe, base, settings, run.given, run.perturbation)
     trained = train(
         model,
         encoded,
@@ -102,14 +175,14 @@ def distill(
         work,
         pad=pad,
         scratch=is_scratch(base),
-        identity=_identity(dataset, recipe, base, settings, recipe_given or {}),
+        identity=identity,
         score=_scorer(dataset, tokenizer, ask, room, settings),
-        watch=watch,
-        should_stop=should_stop,
+        watch=run.watch,
+        should_stop=run.should_stop,
     )
     card = StudentCard(
         task=dataset.task,
-        recipe=recipe,
+        recipe=run.recipe,
         recipe_settings=chosen.model_dump(mode="json"),
         settings=settings.model_dump(mode="json"),
         ask=ask,
@@ -129,29 +202,55 @@ def distill(
         weights=weights_hash(trained.weights),
         version=__version__,
     )
-    try:
+    with _writing(folder):
         save_model(model, tokenizer, trained.weights, folder)
         check_saved(folder, tokenizer, [example.input for example in examples[:64]])
         (folder / "training.json").write_text(
             json.dumps(trained.history, indent=1) + "\n", encoding="utf-8"
         )
-        # The card comes last: a folder with a card is a whole student.
-        partial = folder / f"{CARD}.partial"
-        partial.write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        partial.replace(folder / CARD)
+        _write_card(card, folder)
+    shutil.rmtree(work, ignore_errors=True)
+    return folder
+
+
+def adopt(made: Path, folder: Path, card: StudentCard) -> Path:
+    """Makes the student in `made`, a folder inside `folder`, the student of `folder`.
+
+    For recipes of several trainings: the card, which may say more than the one in `made`, comes last.
+    """
+    with _writing(folder):
+        for file in sorted(made.iterdir()):
+            if file.is_file() and file.name != CARD:
+                shutil.copyfile(file, folder / file.name)
+        _write_card(card, folder)
+    shutil.rmtree(folder / WORK, ignore_errors=True)
+    return folder
+
+
+def _write_card(card: StudentCard, folder: Path) -> None:
+    # The card comes last: a folder with a card is a whole student.
+    partial = folder / f"{CARD}.partial"
+    partial.write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    partial.replace(folder / CARD)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """The boundary to the disk: what it says becomes one sentence."""
+    try:
+        yield
     except OSError as error:
         raise StudentError(
             f"the student cannot be written to {str(folder)!r} ({error.strerror or error}); "
             "free some space and run the same command again"
         ) from None
-    shutil.rmtree(work, ignore_errors=True)
-    return folder
 
 
 def _texts(examples: Sequence[Example]) -> list[str]:
-    """What a tokenizer from scratch is trained on: all that stands in the examples, for any recipe,
-    so that every recipe and the control get the same tokenizer."""
-    return [text for e in examples for text in (e.input, e.rationale or "", e.answer, *e.choices)]
+    """What a tokenizer from scratch is trained on: all that stands in the examples, for any recipe
+    and dose, so that all of them and the control get the same tokenizer."""
+    texts = [text for e in examples for text in (e.input, e.rationale or "", e.answer, *e.choices)]
+    return texts + [chain.rationale for e in examples for chain in e.others]
 
 
 def _scorer(
@@ -186,17 +285,27 @@ def verified_share(task: Task, examples: Sequence[Example], answers: Sequence[st
 
 
 def _identity(
-    dataset: Dataset, recipe: str, base: str, settings: DistillSettings, given: dict[str, Any]
+    dataset: Dataset,
+    recipe: str,
+    base: str,
+    settings: DistillSettings,
+    given: dict[str, Any],
+    perturbation: Perturbation | None,
 ) -> str:
-    return content_hash(
-        {
-            "dataset": dataset.hash,
-            "recipe": recipe,
-            "given": given,
-            "base": base,
-            "settings": settings.model_dump(mode="json"),
-        }
-    )
+    content = {
+        "dataset": dataset.hash,
+        "recipe": recipe,
+        "given": given,
+        "base": base,
+        "settings": settings.model_dump(mode="json"),
+    }
+    # Only where they are there, so that the other students keep their names.
+    code = code_hash(recipe)
+    if code is not None:
+        content["code"] = code
+    if perturbation is not None:
+        content["perturbation"] = perturbation.model_dump(mode="json")
+    return content_hash(content)
 
 
-__all__ = ["Recipe", "distill", "student_name", "verified_share"]
+__all__ = ["Recipe", "Run", "adopt", "distill", "learn", "student_name", "verified_share"]
