@@ -17,11 +17,13 @@ from limbeck.types import Task
 LIMITS = frozenset({"max_tokens", "length", "max_output_tokens", "model_context_window_exceeded"})
 """Stop reasons by which Anthropic's and OpenAI's interfaces say that a limit was hit."""
 
-_DANGLING = re.compile(
-    r"(?:[,;(\[{]|(?<=\s)[-+*/×÷<>]|\b(?:of|to|and|or|but|with|for|from|because|that|which|than|by|as"
-    r"|at|into|their|his|her|its|if|when))$",
-    re.IGNORECASE,
+_TAIL = 40
+"""Characters at the end of a chain that say whether it was finished."""
+_DANGLES = (
+    r"(?:[,;(\[{]|\s[-+*/×÷<>]|\b(?:of|to|and|or|but|with|for|from|because|that|which|than|by|as"
+    r"|at|into|their|his|her|its|if|when))$"
 )
+_DANGLING = re.compile(_DANGLES, re.IGNORECASE)
 """An end after which something must have come, whether or not the answer follows."""
 _LEADING_ON = re.compile(
     r"(?:[:=]|\b(?:a|an|the|is|are|was|were|be|has|have|so|therefore|thus|then|not))$",
@@ -59,16 +61,32 @@ def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
             return None
         if not answered and _stops_mid_sentence(chain):
             return f"the chain ends in mid-sentence: {_end(chain)}"
-        if answered and _DANGLING.search(chain):
+        if answered and _DANGLING.search(chain[-_TAIL:]):
             return f"the chain ends in mid-sentence before the answer: {_end(chain)}"
         if settings.brackets and (open_ := _unclosed(chain)):
             return f"the chain opens {open_!r} and never closes it: {_end(chain)}"
         return None
 
-    return by_row(frame, columns, find)
+    return by_row(frame, columns, find, _suspicious(settings))
+
+
+def _suspicious(settings: Settings) -> pl.Expr:
+    chain = pl.col("rationale").str.strip_chars_end()
+    tail = chain.str.slice(-_TAIL)
+    odd = (
+        (pl.col("status") == "cut_off")
+        | pl.col("stop_reason").is_in(LIMITS)
+        | (pl.col("answer_raw").fill_null("").str.strip_chars() == "")
+        | tail.str.contains(f"(?i){_DANGLES}")
+    )
+    if settings.brackets:
+        paired = chain.str.replace_all(r"\([^()\[\]{}]*\)|\[[^()\[\]{}]*\]|\{[^()\[\]{}]*\}", "")
+        odd = odd | paired.str.contains(r"[(\[{]") | chain.str.contains(r"[:;=8][()\[\]{}]")
+    return odd
 
 
 def _stops_mid_sentence(chain: str) -> bool:
+    chain = chain[-_TAIL:]
     unfinished = _DANGLING.search(chain) or _LEADING_ON.search(chain)
     return bool(unfinished) or not _FINISHED.search(chain)
 

@@ -19,6 +19,8 @@ from limbeck.types import Task
 
 _TAIL = 5_000
 """Characters at the end of a chain among which a repeated phrase is looked for."""
+_LONG = 20_000
+"""Bytes of a chain that is looked at in any case."""
 
 
 class Settings(CheckSettings):
@@ -36,7 +38,19 @@ def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
     def find(rationale: str | None) -> str | None:
         return _find(rationale, settings) if rationale else None
 
-    return by_row(frame, ["rationale"], find)
+    return by_row(frame, ["rationale"], find, _suspicious(settings))
+
+
+def _suspicious(settings: Settings) -> pl.Expr:
+    """Sentences that repeat, an end that stood there before, or few different words."""
+    chain = pl.col("rationale").str.to_lowercase()
+    lines = chain.str.replace_all(r"(?:[.!?][\"')\]]*\s|\n)\s*", "\n").str.split("\n")
+    said = lines.list.len().cast(pl.Int64) - lines.list.n_unique().cast(pl.Int64)
+    ending = chain.str.slice(-_TAIL).str.strip_chars_end()
+    back = ending.str.count_matches(ending.str.extract(r"(\S+\s+\S+)$"), literal=True)
+    words = chain.str.split(" ")
+    few = (words.list.n_unique() * 3 < words.list.len()) | (chain.str.len_bytes() > _LONG)
+    return (said >= settings.repeats - 1) | (back >= settings.repeats) | few
 
 
 def _find(chain: str, settings: Settings) -> str | None:

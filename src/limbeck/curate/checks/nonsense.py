@@ -2,7 +2,8 @@
 
 Catches the words of a good chain in random order, words strewn in from elsewhere, and keyboard
 noise. Lets pass names, numbers and rare words in otherwise usual sentences. Two measures, both
-against the batch itself (its inputs and chains), so that there is no fixed idea of good prose:
+against a sample of the task itself (its inputs and chains), so that there is no fixed idea of good
+prose:
 
 - gain: how much likelier a bigram model without this chain finds its words in their order than the
   same words further apart, in nats a pair. Salad gains nothing, whatever its words are.
@@ -13,27 +14,28 @@ against the batch itself (its inputs and chains), so that there is no fixed idea
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from math import log
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
 from limbeck.curate.chain import excerpt
 from limbeck.curate.checks.verdict import CheckSettings, verdicts
+from limbeck.curate.grams import Places, Words64, mix
+from limbeck.curate.tokens import Tokens, text_codes, tokens
 from limbeck.types import Task
 
-_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’_][^\W\d_]+)*|[^\w\s]")
-_APART = (5, 7, 11, 13)
+_APART = (5, 7, 11)
 """How far apart words are taken for comparison: far enough to be strangers, and no one period."""
 _PRIOR = 2.0
-"""Pairs that a word is taken to have had before any was counted, drawn from all words."""
-_LONGEST = 5000
-"""Words and marks of a chain that are looked at; more tell nothing new."""
+"""Texts that a word is taken to have stood in before any was counted, followed by any word."""
+_MOST_SLOTS = 1 << 22
+_FEW = 0.002
+"""A pair that no more than this share of the other texts have is rare."""
+
+Floats = npt.NDArray[np.float64]
 
 
 class Settings(CheckSettings):
@@ -49,108 +51,161 @@ class Settings(CheckSettings):
     """A chain of fewer words and marks than this has no statistics."""
 
 
-def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
-    """Traces whose chain the task's own language makes unlikely, in order or in pairs."""
-    texts = frame["rationale"].to_list()
-    chains = [_tokens(text) if text else () for text in texts]
-    if sum(1 for chain in chains if chain) < settings.at_least:
-        return verdicts(None for _ in chains)
-    language = _fit([_tokens(text) for text in frame["input"].to_list()], chains)
-    judged = [chain if len(chain) >= settings.shortest else None for chain in chains]
-    gains = [language.gain(chain) if chain else None for chain in judged]
-    rares = [language.rare_share(chain) if chain else None for chain in judged]
-    usual, spread = _middle(gains, floor=0.25)
-    # In the most uniform tasks a chain that gains half of what is usual is still no salad.
-    gain_limit = max(settings.gain, min(usual / 2, usual - settings.spread * spread))
-    middle, spread = _middle(rares, floor=0.02)
-    rare_limit = max(settings.rare, middle + settings.spread * spread)
-
-    def find(gain: float | None, rare: float | None, text: str) -> str | None:
-        if gain is None or rare is None:
-            return None
-        if gain < gain_limit:
-            return (
-                f"its words stand in no order that this task knows ({gain:.1f} nats a pair; "
-                f"usual are {usual:.1f}, limit {gain_limit:.1f}): {excerpt(text)!r}"
-            )
-        if rare > rare_limit:
-            return (
-                f"{rare:.0%} of its word pairs hardly occur elsewhere in this task "
-                f"(limit {rare_limit:.0%}): {excerpt(text)!r}"
-            )
-        return None
-
-    found = zip(gains, rares, texts, strict=True)
-    return verdicts(find(gain, rare, text or "") for gain, rare, text in found)
-
-
-Tokens = tuple[str, ...]
-
-
 @dataclass(frozen=True)
-class _Language:
-    """Counts over the texts of a task: words, words with a follower, pairs, texts of a pair."""
+class Language:
+    """In how many texts of a sample each word and each pair of words stands, by hashed slot.
 
-    words: Counter[str]
-    leads: Counter[str]
-    pairs: Counter[tuple[str, str]]
-    texts: Counter[tuple[str, str]]
+    `known` are the codes of the sampled traces, whose own words must not vouch for them; `few` is
+    how many other texts may have a rare pair. A chain below `gain_limit` or above `rare_limit` is
+    nonsense; `usual` is the middle gain of the sample.
+    """
+
+    words: npt.NDArray[np.uint32]
+    pairs: npt.NDArray[np.uint32]
     total: int
+    known: Words64
     few: float
-
-    def gain(self, chain: Tokens) -> float:
-        """Nats a pair by which the order of `chain` is likelier than its words further apart."""
-        own_pairs, own_leads = Counter(pairwise(chain)), Counter(chain[:-1])
-
-        def log_likelihood(first: str, second: str) -> float:
-            prior = _PRIOR * self.words[second] / self.total
-            pair = self.pairs[first, second] - own_pairs[first, second]
-            return log((pair + prior) / (self.leads[first] - own_leads[first] + _PRIOR))
-
-        near = sum(log_likelihood(*pair) for pair in pairwise(chain)) / (len(chain) - 1)
-        steps = [step % len(chain) or 2 for step in _APART]
-        apart = [
-            log_likelihood(word, chain[(place + step) % len(chain)])
-            for step in steps
-            for place, word in enumerate(chain)
-        ]
-        return near - sum(apart) / len(apart)
-
-    def rare_share(self, chain: Tokens) -> float:
-        """The share of its different pairs that at most a few texts have, itself included."""
-        pairs = set(pairwise(chain))
-        return sum(1 for pair in pairs if self.texts[pair] <= self.few) / len(pairs)
+    usual: float = 0.0
+    gain_limit: float = 0.0
+    rare_limit: float = 1.0
 
 
-def _fit(inputs: Sequence[Tokens], chains: Sequence[Tokens]) -> _Language:
+def fit(sample: pl.DataFrame, task: Task, settings: Settings) -> Language | None:
+    """The language of the task; None where too few chains are there to know it."""
+    asked = sample.filter(pl.col("rationale").is_not_null()).select("input", "rationale")
+    if asked.height < settings.at_least:
+        return None
     # A trace that was recorded twice counts once, or nonsense would vouch for itself; a chain that
     # several inputs share is a template, and each of them counts.
-    asked = dict.fromkeys(zip(inputs, chains, strict=True))
-    texts = [*dict.fromkeys(inputs), *(chain for _, chain in asked)]
-    words: Counter[str] = Counter()
-    leads: Counter[str] = Counter()
-    pairs: Counter[tuple[str, str]] = Counter()
-    of_texts: Counter[tuple[str, str]] = Counter()
-    for text in texts:
-        words.update(text)
-        leads.update(text[:-1])
-        pairs.update(pairwise(text))
-    for given, chain in asked:
-        of_texts.update({*pairwise(given), *pairwise(chain)})
-    return _Language(words, leads, pairs, of_texts, words.total(), max(1.0, 0.002 * len(asked)))
+    codes, first = np.unique(_codes(asked), return_index=True)
+    asked = asked[np.sort(first)]
+    language = _count(asked, codes)
+    gains, rares = _measure(tokens(asked["rationale"]), _codes(asked), language, settings)
+    usual, spread = _middle(gains, floor=0.25)
+    middle, rare_spread = _middle(rares, floor=0.02)
+    return Language(
+        words=language.words,
+        pairs=language.pairs,
+        total=language.total,
+        known=language.known,
+        few=language.few,
+        usual=usual,
+        # In the most uniform tasks a chain that gains half of what is usual is still no salad.
+        gain_limit=max(settings.gain, min(usual / 2, usual - settings.spread * spread)),
+        rare_limit=max(settings.rare, middle + settings.spread * rare_spread),
+    )
 
 
-def _tokens(text: str) -> Tokens:
-    """Words and marks; every number is the same token, since numbers are new all the time."""
-    found = _TOKEN.findall(text.casefold())[:_LONGEST]
-    return tuple("0" if token[0].isdigit() else token for token in found)
+def check(
+    frame: pl.DataFrame, task: Task, settings: Settings, language: Language | None
+) -> pl.DataFrame:
+    """Traces whose chain the task's own language makes unlikely, in order or in pairs."""
+    if language is None or frame.is_empty():
+        return verdicts([None] * frame.height)
+    chains = frame["rationale"]
+    gains, rares = _measure(tokens(chains), _codes(frame), language, settings)
+    said: list[str | None] = [None] * frame.height
+    for at in np.flatnonzero((gains < language.gain_limit) | (rares > language.rare_limit)):
+        if gains[at] < language.gain_limit:
+            said[at] = (
+                f"its words stand in no order that this task knows ({gains[at]:.1f} nats a pair; "
+                f"usual are {language.usual:.1f}, limit {language.gain_limit:.1f}): "
+                f"{excerpt(chains[int(at)])!r}"
+            )
+        else:
+            said[at] = (
+                f"{rares[at]:.0%} of its word pairs hardly occur elsewhere in this task "
+                f"(limit {language.rare_limit:.0%}): {excerpt(chains[int(at)])!r}"
+            )
+    return verdicts(said)
 
 
-def _middle(values: Sequence[float | None], floor: float) -> tuple[float, float]:
+def _count(asked: pl.DataFrame, known: Words64) -> Language:
+    inputs, chains = tokens(asked["input"].unique()), tokens(asked["rationale"])
+    seen = [_distinct(said.codes, said.owners) for said in (inputs, chains)]
+    words = np.concatenate(seen)
+    pairs = np.concatenate([_distinct(*_pairs(said)) for said in (inputs, chains)])
+    slots = min(1 << max(int(4 * pairs.size).bit_length(), 10), _MOST_SLOTS)
+    counted = np.bincount(_slots(words, slots), minlength=slots).astype(np.uint32)
+    together = np.bincount(_slots(pairs, slots), minlength=slots).astype(np.uint32)
+    return Language(
+        words=counted,
+        pairs=together,
+        total=int(words.size),
+        known=known,
+        few=max(1.0, _FEW * asked.height),
+    )
+
+
+def _codes(frame: pl.DataFrame) -> Words64:
+    """The same code for traces that were asked and reasoned the same."""
+    both: Words64 = mix(text_codes(frame["input"])) ^ text_codes(frame["rationale"])
+    return both
+
+
+def _pairs(said: Tokens) -> tuple[Words64, Places]:
+    """The code of each pair of neighbours, and the text that it stands in."""
+    inside = said.owners[1:] == said.owners[:-1]
+    return _joined(said.codes[:-1], said.codes[1:])[inside], said.owners[1:][inside]
+
+
+def _joined(first: Words64, second: Words64) -> Words64:
+    return mix(first * np.uint64(3) ^ second)
+
+
+def _distinct(codes: Words64, owners: Places) -> Words64:
+    """The codes of each text, each once."""
+    together = mix(codes ^ mix(owners.astype(np.uint64)))
+    _, first = np.unique(together, return_index=True)
+    return codes[first]
+
+
+def _slots(codes: Words64, slots: int) -> Places:
+    # The low bits of a word code are letters; mixed, all slots are as likely.
+    return (mix(codes) & np.uint64(slots - 1)).astype(np.int64)
+
+
+def _measure(
+    said: Tokens, codes: Words64, language: Language, settings: Settings
+) -> tuple[Floats, Floats]:
+    """The gain and the share of rare pairs of each chain, (N,); NaN for one that is too short."""
+    own = np.isin(codes, language.known).astype(np.float64)
+    own_of_token = own[said.owners]
+    slots = language.words.size
+    counts = language.words[_slots(said.codes, slots)].astype(np.float64)
+    expected = _PRIOR * np.maximum(counts, 1.0) / max(language.total, 1)
+    before = np.log(np.maximum(counts - own_of_token, 0) + _PRIOR)
+
+    def together(first: Places, second: Places) -> Floats:
+        pairs = _joined(said.codes[first], said.codes[second])
+        return language.pairs[_slots(pairs, slots)].astype(np.float64)
+
+    following = np.flatnonzero(said.owners[1:] == said.owners[:-1])
+    owners = said.owners[following]
+    others = np.maximum(together(following, following + 1) - own[owners], 0.0)
+    near = np.log(others + expected[following + 1]) - before[following]
+    number = np.maximum(said.counts - 1, 1)
+    gains = _sum(near, owners, said) / number
+    rares = _sum((others <= language.few - 1).astype(np.float64), owners, said) / number
+    every = np.arange(said.codes.size)
+    for step in _APART:
+        size = said.counts[said.owners]
+        partner = said.starts[said.owners] + (said.places + step) % np.maximum(size, 1)
+        apart = np.log(together(every, partner) + expected[partner]) - before
+        gains -= said.sums(apart) / np.maximum(said.counts, 1) / len(_APART)
+    short = said.counts < settings.shortest
+    gains[short] = rares[short] = np.nan
+    return gains, rares
+
+
+def _sum(values: Floats, owners: Places, said: Tokens) -> Floats:
+    return np.bincount(owners, values, said.counts.size).astype(np.float64)
+
+
+def _middle(values: Floats, floor: float) -> tuple[float, float]:
     """The median and the robust standard deviation, no less than `floor`."""
-    known = sorted(value for value in values if value is not None)
-    if not known:
+    known = values[~np.isnan(values)]
+    if not known.size:
         return 0.0, floor
-    middle = known[len(known) // 2]
-    deviation = sorted(abs(value - middle) for value in known)[len(known) // 2]
-    return middle, max(1.4826 * deviation, floor)
+    middle = float(np.median(known))
+    return middle, max(1.4826 * float(np.median(np.abs(known - middle))), floor)

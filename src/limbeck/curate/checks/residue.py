@@ -22,6 +22,8 @@ _TAGS = re.compile(
     r"|[\x00\ufffd]",
     re.MULTILINE,
 )
+_ANY = r"[<\[\x00\ufffd]|(?m:^(?:Human|Assistant|###))"
+"""What each of them begins with: a quick test."""
 
 
 class Settings(CheckSettings):
@@ -38,4 +40,5 @@ def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
                     return f"the {place} contains {match.group()!r}"
         return None
 
-    return by_row(frame, ["rationale", "answer_raw", "input"], find)
+    said = pl.concat_str("rationale", "answer_raw", separator="\n", ignore_nulls=True)
+    return by_row(frame, ["rationale", "answer_raw", "input"], find, said.str.contains(_ANY))

@@ -7,13 +7,15 @@ widely anyway: the limits come from the median and the spread of the logarithm o
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import polars as pl
 from pydantic import Field
 
-from limbeck.curate.chain import words
-from limbeck.curate.checks.verdict import CheckSettings, verdicts
+from limbeck.curate.checks.verdict import CheckSettings, by_row, verdicts
 from limbeck.types import Task
+
+_WORD = r"[\p{L}\p{N}_]+"
 
 
 class Settings(CheckSettings):
@@ -23,31 +25,50 @@ class Settings(CheckSettings):
     """With fewer chains than this there is no norm, and every length passes."""
 
 
-def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
-    """Traces whose chain has an unusual number of words; no chain passes."""
-    counts = [len(words(text)) if text else None for text in frame["rationale"].to_list()]
-    known = sorted(math.log(count + 1) for count in counts if count is not None)
-    if len(known) < settings.at_least:
-        return verdicts(None for _ in counts)
+@dataclass(frozen=True)
+class Norm:
+    """The words that this task's chains have in the middle, and the fewest and most that pass."""
+
+    middle: float
+    low: float
+    high: float
+
+
+def fit(sample: pl.DataFrame, task: Task, settings: Settings) -> Norm | None:
+    """What is usual; None where too few chains are there to know it."""
+    counts = sample["rationale"].drop_nulls().str.count_matches(_WORD)
+    if counts.len() < settings.at_least:
+        return None
+    known = (counts.cast(pl.Float64) + 1).log()
     middle = _median(known)
     # 1.4826 makes the median deviation of a normal distribution its standard deviation. The floor
     # keeps a task of near-constant length from calling one more word an outlier.
-    scale = max(0.15, 1.4826 * _median(sorted(abs(value - middle) for value in known)))
-    low = math.exp(middle - settings.spread * scale) - 1
-    high = math.exp(middle + settings.spread * scale) - 1
+    scale = max(0.15, 1.4826 * _median((known - middle).abs()))
+    return Norm(
+        middle=math.exp(middle) - 1,
+        low=math.exp(middle - settings.spread * scale) - 1,
+        high=math.exp(middle + settings.spread * scale) - 1,
+    )
 
-    def find(count: int | None) -> str | None:
-        if count is None or low <= count <= high:
-            return None
-        side = "short" if count < low else "long"
+
+def check(frame: pl.DataFrame, task: Task, settings: Settings, norm: Norm | None) -> pl.DataFrame:
+    """Traces whose chain has an unusual number of words; no chain passes."""
+    if norm is None:
+        return verdicts([None] * frame.height)
+    counts = frame["rationale"].str.count_matches(_WORD)
+
+    def find(count: int) -> str:
+        side = "short" if count < norm.low else "long"
         return (
-            f"too {side}: {count:,} words; this task's chains have {math.exp(middle) - 1:.0f} "
-            f"in the middle, and {max(low, 0):.0f} to {high:.0f} would pass"
+            f"too {side}: {count:,} words; this task's chains have {norm.middle:.0f} "
+            f"in the middle, and {max(norm.low, 0):.0f} to {norm.high:.0f} would pass"
         )
 
-    return verdicts(find(count) for count in counts)
+    unusual = (pl.col("words") < norm.low) | (pl.col("words") > norm.high)
+    return by_row(counts.alias("words").to_frame(), ["words"], find, unusual)
 
 
-def _median(ordered: list[float]) -> float:
-    half = len(ordered) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+def _median(values: pl.Series) -> float:
+    middle = values.median()
+    assert isinstance(middle, float)
+    return middle

@@ -27,11 +27,25 @@ def verdicts(evidence: Iterable[str | None]) -> pl.DataFrame:
 
 
 def by_row(
-    frame: pl.DataFrame, columns: list[str], find: Callable[..., str | None]
+    frame: pl.DataFrame,
+    columns: list[str],
+    find: Callable[..., str | None],
+    where: pl.Expr | None = None,
 ) -> pl.DataFrame:
-    """The result of a check that looks at one trace at a time: `find` gets the named columns."""
-    series: list[list[Any]] = [frame[column].to_list() for column in columns]
-    return verdicts(find(*values) for values in zip(*series, strict=True))
+    """The result of a check that looks at one trace at a time: `find` gets the named columns.
+
+    `where` is a quick test that every trace with evidence against it passes: `find` is asked only
+    about the traces for which it is true.
+    """
+    if where is None:
+        series: list[list[Any]] = [frame[column].to_list() for column in columns]
+        return verdicts(find(*values) for values in zip(*series, strict=True))
+    places = frame.select(where.fill_null(False).arg_true()).to_series()
+    said: list[str | None] = [None] * frame.height
+    picked = frame.select(columns)[places]
+    for place, values in zip(places.to_list(), picked.iter_rows(), strict=True):
+        said[place] = find(*values)
+    return verdicts(said)
 
 
 def by_expression(frame: pl.DataFrame, evidence: pl.Expr) -> pl.DataFrame:
