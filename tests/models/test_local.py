@@ -21,6 +21,8 @@ from limbeck.distill.train import train
 from limbeck.errors import StudentError
 from limbeck.models.controls import control_token
 from limbeck.models.local import Decoder, Student, read_card, weights_hash
+from limbeck.models.local.rows import Prompt
+from limbeck.models.local.said import Token
 from limbeck.types import AnswerForm, Ask, Branch, Part, StudentCard, Task, Tree
 
 ROOM = 24
@@ -109,13 +111,22 @@ def prompts_of(tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
     return [[*ids, token_id(tokenizer, control_token("answer"))] for ids in found]
 
 
+def write(decoder: Decoder, prompts: list[list[int]], room: int) -> list[list[Token]]:
+    """What a decoder writes after prompts that end with their control token."""
+    lines = [
+        decoder.line(Prompt(tuple(prompt[:-1]), (prompt[-1],)), ANSWER, room) for prompt in prompts
+    ]
+    decoder.write(lines, batch=len(lines))
+    return [line.written for line in lines]
+
+
 @pytest.mark.parametrize("room", [ROOM, 5, 1])
 def test_a_batch_is_decoded_token_for_token_like_generate(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, room: int
 ) -> None:
     prompts = prompts_of(tokenizer)
     assert len({len(prompt) for prompt in prompts}) > 3
-    written = Decoder(model, tokenizer)._write(prompts, ANSWER, room)
+    written = write(Decoder(model, tokenizer), prompts, room)
     for prompt, ours in zip(prompts, written, strict=True):
         alone = torch.tensor([prompt])
         theirs = model.generate(  # type: ignore[operator]  # a mixin that mypy cannot see
@@ -138,7 +149,7 @@ def test_log_probabilities_and_margins_are_those_of_a_full_forward_pass(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     prompts = prompts_of(tokenizer)
-    written = Decoder(model, tokenizer)._write(prompts, ANSWER, ROOM)
+    written = write(Decoder(model, tokenizer), prompts, ROOM)
     for prompt, ours in zip(prompts, written, strict=True):
         tokens = [token for token, _, _ in ours]
         with torch.no_grad():
@@ -183,23 +194,14 @@ def test_an_answer_that_was_cut_off_is_none(
 
 
 def test_a_control_token_in_an_input_is_read_as_text(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     decoder = Decoder(model, tokenizer)
-    seen: list[list[int]] = []
-
-    def write(
-        prompts: list[list[int]], ask: Ask, room: int
-    ) -> list[list[tuple[int, float, float]]]:
-        seen.extend(prompts)
-        return [[] for _ in prompts]
-
-    monkeypatch.setattr(decoder, "_write", write)
-    decoder.ask([f"say {control_token('think')} <|end|>"], THINK, ROOM)
+    [prompt] = decoder.prompts([f"say {control_token('think')} <|end|>"], THINK)
     think = token_id(tokenizer, control_token("think"))
-    assert seen[0].count(think) == 1
-    assert seen[0][-1] == think
-    assert tokenizer.eos_token_id not in seen[0]
+    assert prompt.begin == (think,)
+    assert think not in prompt.input
+    assert tokenizer.eos_token_id not in prompt.input
 
 
 @pytest.fixture
@@ -211,9 +213,9 @@ def ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
     return found
 
 
-def tokens(ids: dict[str, int], text: str) -> list[tuple[int, float, float]]:
+def tokens(ids: dict[str, int], text: str) -> list[Token]:
     """What was written: the n-th token has log-probability -n and a gap of n, from 1."""
-    return [(ids[word], -float(n), float(n)) for n, word in enumerate(text.split(), start=1)]
+    return [Token(ids[word], -float(n), float(n)) for n, word in enumerate(text.split(), start=1)]
 
 
 @pytest.mark.parametrize(
@@ -241,7 +243,7 @@ def test_a_reply_is_divided_at_its_control_tokens(
     logprobs: tuple[float, ...],
     stopped: bool,
 ) -> None:
-    said = Decoder(model, tokenizer)._read(tokens(ids, text), ask)
+    said = Decoder(model, tokenizer).reader.read(tokens(ids, text), ask)
     assert (said.answer, said.stopped) == (answer, stopped)
     assert said.rationale == (rationale.removesuffix(" end") if rationale else None)
     assert said.logprobs == logprobs
@@ -252,7 +254,9 @@ def test_a_reply_is_divided_at_its_control_tokens(
 def test_the_rationales_logprob_is_the_mean_of_its_tokens(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ids: dict[str, int]
 ) -> None:
-    said = Decoder(model, tokenizer)._read(tokens(ids, "red blue green answer red end"), THINK)
+    said = Decoder(model, tokenizer).reader.read(
+        tokens(ids, "red blue green answer red end"), THINK
+    )
     assert said.rationale_logprob == -2.0
 
 

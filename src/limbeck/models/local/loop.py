@@ -1,0 +1,140 @@
+"""The loop of decoding: which token comes next, and which row is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from limbeck.models.local.rows import Prompt, Rows
+from limbeck.models.local.said import Token
+
+LEAVE = 0.75
+"""Rows leave together, when less than this share is left: copying their caches stays rare."""
+
+
+@dataclass(eq=False)
+class Line:
+    """One reply that is being written: at most `room` tokens, up to one of `stops`.
+
+    With a `temperature` above 0 the tokens are drawn; `draws` are numbers in [0, 1), one a token, that
+    decide them, so that a reply does not depend on who else is in the batch.
+    """
+
+    prompt: Prompt
+    stops: frozenset[int]
+    room: int
+    temperature: float = 0.0
+    draws: Sequence[float] = ()
+    on_token: Callable[[Token], None] | None = None
+    written: list[Token] = field(default_factory=list)
+
+    @property
+    def done(self) -> bool:
+        return len(self.written) >= self.room or (
+            bool(self.written) and self.written[-1].id in self.stops
+        )
+
+
+class Loop:
+    """Writes lines, all that are under way by one token a step."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._lines: list[Line] = []
+        self._next = torch.zeros(0, dtype=torch.long)
+        self._live = 0
+
+    @property
+    def live(self) -> int:
+        """Lines that are not done."""
+        return self._live
+
+    def join(self, lines: Sequence[Line]) -> None:
+        """Begins lines, among those that are under way. Lines of one prompt share its reading."""
+        lines = [line for line in lines if line.room > 0]
+        if not lines:
+            return
+        places: dict[Prompt, int] = {}
+        for line in lines:
+            places.setdefault(line.prompt, len(places))
+        logits = self._rows.join(list(places))
+        if len(places) < len(lines):
+            there = len(self._lines)
+            spread = [places[line.prompt] for line in lines]
+            self._rows.keep([*range(there), *(there + place for place in spread)])
+            logits = logits[torch.tensor(spread, device=logits.device)]
+        tokens = self._write(lines, logits)
+        self._lines += lines
+        self._next = torch.cat([self._next.to(tokens.device), tokens])
+        self._live += sum(not line.done for line in lines)
+        self._leave()
+
+    def step(self) -> None:
+        """Writes one more token of every line."""
+        self._next = self._write(self._lines, self._rows.step(self._next))
+        self._live = sum(not line.done for line in self._lines)
+        self._leave()
+
+    def drop(self, line: Line) -> None:
+        """Nobody waits for this line any more."""
+        line.room = len(line.written)
+        self._live = sum(not line.done for line in self._lines)
+
+    def _write(self, lines: Sequence[Line], logits: torch.Tensor) -> torch.Tensor:
+        """Chooses the next token of each line, (B,), and writes it down where the line goes on."""
+        if any(line.temperature > 0 for line in lines):
+            tokens, logprobs, gaps = drawn(logits.float(), lines)
+        else:
+            tokens, logprobs, gaps = likeliest(logits.float())
+        for line, *said in zip(lines, tokens.tolist(), logprobs, gaps, strict=True):
+            if not line.done:
+                token = Token(*said)
+                line.written.append(token)
+                if line.on_token is not None:
+                    line.on_token(token)
+        return tokens
+
+    def _leave(self) -> None:
+        if not self._live:
+            # The caches are left as they are: nothing may follow them.
+            self._rows.keep([])
+            self._lines, self._next = [], self._next[:0]
+        elif self._live <= LEAVE * len(self._lines):
+            kept = [at for at, line in enumerate(self._lines) if not line.done]
+            self._rows.keep(kept)
+            self._lines = [self._lines[at] for at in kept]
+            self._next = self._next[torch.tensor(kept, device=self._next.device)]
+
+
+def likeliest(logits: torch.Tensor) -> tuple[torch.Tensor, list[float], list[float]]:
+    """The best token of each row, (B,), its log-probability and its lead over the second, in nats."""
+    best, tokens = logits.topk(2, dim=-1)
+    first, second = (best - logits.logsumexp(-1, keepdim=True)).T.tolist()
+    return tokens[:, 0], first, [a - b for a, b in zip(first, second, strict=True)]
+
+
+def drawn(
+    logits: torch.Tensor, lines: Sequence[Line]
+) -> tuple[torch.Tensor, list[float], list[float]]:
+    """A token of each row from softmax(logits / temperature); the best where that is 0.
+
+    Returns the log-probabilities at temperature 1 and the leads over the best other token, in nats.
+    """
+    device = logits.device
+    heat = torch.tensor([line.temperature for line in lines], device=device)
+    draws = torch.tensor(
+        [line.draws[len(line.written)] if line.draws and not line.done else 0.0 for line in lines],
+        dtype=torch.float64,
+        device=device,
+    )
+    shares = torch.softmax(logits.double() / heat.clamp(min=1e-6)[:, None], dim=-1).cumsum(-1)
+    # The inverse of the cumulative distribution, with its last value, which rounding may miss, as 1.
+    tokens = torch.searchsorted(shares / shares[:, -1:], draws[:, None], right=True)
+    best = logits.topk(2, dim=-1)
+    tokens = torch.where(heat[:, None] > 0, tokens, best.indices[:, :1])
+    chosen = logits.gather(1, tokens)
+    other = torch.where(tokens == best.indices[:, :1], best.values[:, 1:], best.values[:, :1])
+    logprobs = (chosen - logits.logsumexp(-1, keepdim=True))[:, 0]
+    return tokens[:, 0], logprobs.tolist(), (chosen - other)[:, 0].tolist()

@@ -1,0 +1,131 @@
+"""A student from its folder, ready to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from limbeck.errors import MissingExtraError, StudentError
+from limbeck.models.local.card import read_card
+from limbeck.models.local.decoder import Decoder
+from limbeck.models.local.said import Said
+from limbeck.types import StudentCard
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+class Student:
+    """A student ready to answer. Not safe for calls from several threads at once."""
+
+    def __init__(
+        self, card: StudentCard, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+    ) -> None:
+        self.card = card
+        self.decoder = Decoder(model, tokenizer)
+
+    @classmethod
+    def load(cls, folder: Path, *, threads: int = 0) -> Student:
+        """Loads card, tokenizer and weights (safetensors only, no remote code)."""
+        card = read_card(folder)
+        try:
+            import torch
+            from safetensors import SafetensorError
+            from transformers import AutoModelForCausalLM, AutoTokenizer
+            from transformers.utils import logging
+        except ImportError as error:
+            raise MissingExtraError(error.name or "torch", "train") from None
+        if threads:
+            torch.set_num_threads(threads)
+        # Its bar for a load of milliseconds would stand between our own lines.
+        logging.disable_progress_bar()
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+            model = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=torch.float32, use_safetensors=True, attn_implementation="sdpa"
+            )
+        except (OSError, ValueError, SafetensorError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise StudentError(
+                f"the student in {str(folder)!r} cannot be loaded: {reason}"
+            ) from None
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return cls(card, model.eval().to(device), tokenizer)
+
+    def ask(
+        self,
+        inputs: Sequence[str],
+        *,
+        batch: int = 128,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[Said]:
+        """Greedy answers to `inputs`, in their order."""
+        return self.decoder.ask(
+            inputs, self.card.ask, self.card.max_new_tokens, batch=batch, progress=progress
+        )
+
+    def sample(
+        self,
+        inputs: Sequence[str],
+        *,
+        k: int = 1,
+        temperature: float = 1.0,
+        seed: int = 0,
+        batch: int = 128,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[tuple[Said, ...]]:
+        """`k` independent replies to each input; the same seed draws the same."""
+        return self.decoder.sample(
+            inputs,
+            self.card.ask,
+            self.card.max_new_tokens,
+            k=k,
+            temperature=temperature,
+            seed=seed,
+            batch=batch,
+            progress=progress,
+        )
+
+    def continue_from(
+        self,
+        inputs: Sequence[str],
+        rationales: Sequence[str],
+        *,
+        then: Literal["answer", "rationale"] = "answer",
+        batch: int = 128,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[Said]:
+        """Greedy answers after a given rationale, or after a given beginning of one.
+
+        Raises `StudentError` for a student that answers before it explains.
+        """
+        return self.decoder.continue_from(
+            inputs,
+            rationales,
+            self.card.ask,
+            self.card.max_new_tokens,
+            then=then,
+            batch=batch,
+            progress=progress,
+        )
+
+    def score_choices(
+        self,
+        inputs: Sequence[str],
+        choices: Sequence[Sequence[str]],
+        *,
+        rationales: Sequence[str] | None = None,
+        batch: int = 64,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[tuple[float, ...]]:
+        """The exact log-probability of every choice of every input as the whole answer, in nats."""
+        return self.decoder.score_choices(
+            inputs,
+            choices,
+            self.card.ask,
+            self.card.max_new_tokens,
+            rationales=rationales,
+            batch=batch,
+            progress=progress,
+        )
