@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from limbeck.curate.near import jaccard, pairs_among, pairs_between, sketch
+from limbeck.curate.texts import Held
 
 WORDS = [f"{a}{b}{c}" for a in "bdfgklm" for b in ("an", "ero", "ilu", "o") for c in "prst"]
 
@@ -67,7 +68,7 @@ def test_the_similarity_is_the_exact_one(texts: list[str]) -> None:
     several = [*texts[:60], "", "a", "über alles", "日本語のテキスト", "日本語のテキスド"]
     pairs = np.array(list(combinations(range(len(several)), 2)))
     for width in (3, 5, 8):
-        got = jaccard(pl.Series(several), pairs[:, 0], pairs[:, 1], width)
+        got = jaccard(Held(pl.Series(several)), pairs[:, 0], pairs[:, 1], width)
         wanted = [plainly(several[a], several[b], width) for a, b in pairs]
         assert got.tolist() == pytest.approx(wanted, abs=1e-12)
 

@@ -11,7 +11,7 @@ square, even where all of them fill one template.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +20,7 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from limbeck.curate.grams import Places, Words64, chunks, clean, hash_texts, mix, pieces
+from limbeck.curate.texts import Held, Texts
 
 BINS = 128
 """Numbers in a sketch."""
@@ -45,18 +46,18 @@ Mask = npt.NDArray[np.bool_]
 class Sketches:
     """What is remembered of N texts: `bands` (N, B), `marks` (N, BINS), and the cleaned texts."""
 
-    texts: pl.Series
+    texts: Texts
     bands: Words64
     marks: npt.NDArray[np.uint8]
     width: int
     similarity: float
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self.bands)
 
     def pick(self, rows: Places) -> Sketches:
         """The sketches of `rows`, in that order."""
-        texts = self.texts.gather(rows)
+        texts = self.texts.pick(rows)
         return replace(self, texts=texts, bands=self.bands[rows], marks=self.marks[rows])
 
     def apart(self, values: pl.Series) -> Sketches:
@@ -81,14 +82,15 @@ class Pairs:
 def sketch(texts: pl.Series, width: int, similarity: float, numbers: bool) -> Sketches:
     """Sketches of `texts`. With `numbers`, texts whose numbers differ are never near each other."""
     cleaned = clean(texts)
+    held = Held(cleaned)
     per_band = _rows_per_band(similarity)
     bands = np.zeros((len(cleaned), BINS // per_band), dtype=np.uint64)
     marks = np.zeros((len(cleaned), BINS), dtype=np.uint8)
-    for begin, end in chunks(_sizes(cleaned), _AT_ONCE):
+    for begin, end in chunks(held.sizes, _AT_ONCE):
         values = _sketch(cleaned[begin:end].to_list(), width)
         marks[begin:end] = values
         bands[begin:end] = _bands(values, per_band)
-    sketches = Sketches(cleaned, bands, marks, width, similarity)
+    sketches = Sketches(held, bands, marks, width, similarity)
     if not numbers:
         return sketches
     return sketches.apart(cleaned.str.extract_all(r"\p{Nd}+").list.join(" "))
@@ -107,15 +109,22 @@ def pairs_between(sketches: Sketches, trusted: Mask, others: Mask) -> Pairs:
     )
 
 
-def jaccard(texts: pl.Series, left: Places, right: Places, width: int) -> npt.NDArray[np.float64]:
+def joined(parts: Sequence[Sketches], texts: Texts) -> Sketches:
+    """The sketches of several batches as those of `texts`, which are all of theirs in that order."""
+    bands = np.concatenate([part.bands for part in parts])
+    marks = np.concatenate([part.marks for part in parts])
+    return replace(parts[0], texts=texts, bands=bands, marks=marks)
+
+
+def jaccard(texts: Texts, left: Places, right: Places, width: int) -> npt.NDArray[np.float64]:
     """The similarity of each pair of rows of the cleaned `texts`, from all their pieces, (P,)."""
-    sizes = _sizes(texts)
+    sizes = texts.sizes
     found = np.zeros(left.size, dtype=np.float64)
     for begin, end in chunks(sizes[left] + sizes[right], _COMPARED_AT_ONCE):
         rows, place = np.unique(
             np.concatenate([left[begin:end], right[begin:end]]), return_inverse=True
         )
-        table = _table_of_pieces(texts.gather(rows).to_list(), width)
+        table = _table_of_pieces(texts.gather(rows), width)
         first, second = place[: end - begin], place[end - begin :]
         both = np.diff(table[first].multiply(table[second]).tocsr().indptr)
         count = np.diff(table.indptr)
@@ -132,11 +141,6 @@ def _rows_per_band(similarity: float) -> int:
         if (1 - similarity**rows) ** (BINS // rows) <= _MISSED:
             return rows
     return 1
-
-
-def _sizes(texts: pl.Series) -> Places:
-    # One byte more, so that a million empty texts are not one chunk.
-    return texts.str.len_bytes().to_numpy().astype(np.int64) + 1
 
 
 def _sketch(texts: list[str], width: int) -> npt.NDArray[np.uint32]:

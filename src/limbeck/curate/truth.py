@@ -8,13 +8,13 @@ stands in, and is called `teacher_agreement`, so that nobody takes it for more.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import Any
-
 import polars as pl
 
 from limbeck.types import TRUST, Task
 from limbeck.verify.table import judge
+
+_AGREEMENT = "teacher_agreement"
+_SOURCES = {rank: name for name, rank in TRUST.items()}
 
 
 def settle(frame: pl.DataFrame, task: Task, votes: pl.Series | None = None) -> pl.DataFrame:
@@ -24,64 +24,96 @@ def settle(frame: pl.DataFrame, task: Task, votes: pl.Series | None = None) -> p
     stays null where the truth is only the teacher's agreement with itself.
     """
     voting = pl.lit(False) if votes is None else votes
-    rows = frame.select(
-        "key", "choices", "answer", "outcome", "outcome_source", "correct", votes=voting
-    ).to_dicts()
-    by_key: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        by_key[row["key"]].append(row)
-    settled = {key: _settle_input(asked, task) for key, asked in by_key.items()}
-    out: dict[str, list[Any]] = {"truth": [], "truth_source": [], "conflict": [], "correct": []}
-    for row in rows:
-        truth, source, conflict = settled[row["key"]]
-        out["truth"].append(truth)
-        out["truth_source"].append(source)
-        out["conflict"].append(conflict)
-        out["correct"].append(_correct(row, truth, source, task))
-    types = {"truth": pl.String, "truth_source": pl.String, "conflict": pl.String}
-    return frame.with_columns(pl.DataFrame(out, schema={**types, "correct": pl.Boolean}))
+    rows = frame.select("key", "answer", "outcome_source", "correct", *_said(), votes=voting)
+    settled = _by_input(rows, task)
+    known = rows.select("key", "answer", "correct").join(
+        settled, on="key", how="left", maintain_order="left"
+    )
+    return frame.with_columns(
+        known.select("truth", "truth_source", "conflict", _correct(known, task))
+    )
 
 
-def _settle_input(
-    rows: list[dict[str, Any]], task: Task
-) -> tuple[str | None, str | None, str | None]:
-    """Truth, source and conflict of one input from all its traces."""
-    said = [found for row in rows if (found := _says(row)) is not None]
-    # An outcome is never overruled by agreement: a trace whose answer is known to be wrong must
-    # not lend that answer to the traces beside it.
-    if not said and all(row["correct"] is None for row in rows):
-        said = [
-            ("teacher_agreement", row["answer"])
-            for row in rows
-            if row["votes"] and row["answer"] is not None and row["outcome_source"] is None
-        ]
-    if not said:
-        return None, None, None
-    source = max((source for source, _ in said), key=lambda name: TRUST[name])
-    values = list(dict.fromkeys(value for origin, value in said if origin == source))
-    choices = tuple(rows[0]["choices"])
-    others = [v for v in values[1:] if judge(task, v, values[0], choices).score < 0.5]
-    if others:
-        listed = ", ".join(repr(value) for value in sorted({values[0], *others})[:4])
-        return None, source, f"{source} gives one input different answers: {listed}"
-    return min(values), source, None
+def _said() -> tuple[pl.Expr, pl.Expr]:
+    """The answer that a trace's own outcome calls true, and how far that is to be trusted."""
+    told = pl.col("outcome_source").is_not_null()
+    confirmed = pl.col("correct").fill_null(False)
+    said = (
+        pl.when(told & pl.col("outcome").is_not_null())
+        .then("outcome")
+        .when(told & confirmed)
+        .then("answer")
+    )
+    trust = pl.col("outcome_source").replace_strict(TRUST, return_dtype=pl.Int8)
+    return said.alias("said"), pl.when(said.is_not_null()).then(trust).alias("trust")
 
 
-def _says(row: dict[str, Any]) -> tuple[str, str] | None:
-    """The answer that the outcome of one trace calls true, if it names or confirms one."""
-    if row["outcome_source"] is None:
+def _by_input(rows: pl.DataFrame, task: Task) -> pl.DataFrame:
+    """`truth`, `truth_source` and `conflict` of each key."""
+    trusted = pl.col("said").filter(pl.col("trust") == pl.col("trust").max())
+    votes = pl.col("answer").filter(pl.col("votes") & pl.col("outcome_source").is_null())
+    found = rows.group_by("key", maintain_order=True).agg(
+        pl.col("trust").max(),
+        trusted.drop_nulls().unique(maintain_order=True).alias("said"),
+        votes.drop_nulls().unique(maintain_order=True).alias("voted"),
+        # An outcome is never overruled by agreement: a trace whose answer is known to be wrong must
+        # not lend that answer to the traces beside it.
+        pl.col("correct").is_null().all().alias("silent"),
+    )
+    values = (
+        pl.when(pl.col("trust").is_not_null())
+        .then("said")
+        .when("silent")
+        .then("voted")
+        .otherwise(pl.lit([], dtype=pl.List(pl.String)))
+    )
+    found = found.select("key", "trust", values.alias("values")).with_columns(
+        pl.coalesce(
+            pl.col("trust").replace_strict(_SOURCES, return_dtype=pl.String),
+            pl.when(pl.col("values").list.len() > 0).then(pl.lit(_AGREEMENT)),
+        ).alias("truth_source")
+    )
+    several = found.filter(pl.col("values").list.len() > 1)
+    said = [
+        _conflict(values, source, task)
+        for values, source in several.select("values", "truth_source").iter_rows()
+    ]
+    conflicts = several.select("key").with_columns(pl.Series("conflict", said, dtype=pl.String))
+    found = found.join(conflicts, on="key", how="left", maintain_order="left")
+    truth = pl.when(pl.col("conflict").is_null()).then(pl.col("values").list.min())
+    return found.select("key", truth.alias("truth"), "truth_source", "conflict")
+
+
+def _conflict(values: list[str], source: str, task: Task) -> str | None:
+    """The evidence that what one source says of one input does not fit together."""
+    first, *rest = values
+    others = [value for value in rest if not _same(task, value, first)]
+    if not others:
         return None
-    if row["outcome"] is not None:
-        return row["outcome_source"], row["outcome"]
-    if row["correct"] and row["answer"] is not None:
-        return row["outcome_source"], row["answer"]
-    return None
+    listed = ", ".join(repr(value) for value in sorted({first, *others})[:4])
+    return f"{source} gives one input different answers: {listed}"
 
 
-def _correct(row: dict[str, Any], truth: str | None, source: str | None, task: Task) -> bool | None:
-    if truth is None or source == "teacher_agreement":
-        known: bool | None = row["correct"]
-        return known
-    if row["answer"] is None:
-        return False
-    return judge(task, row["answer"], truth, tuple(row["choices"])).score >= 0.5
+def _correct(known: pl.DataFrame, task: Task) -> pl.Series:
+    """Whether each answer is right, as far as the settled truth tells."""
+    pairs = known.select("answer", "truth").drop_nulls()
+    pairs = pairs.filter(pl.col("answer") != pl.col("truth")).unique(maintain_order=True)
+    same = [_same(task, answer, truth) for answer, truth in pairs.iter_rows()]
+    judged = pairs.with_columns(pl.Series("same", same, dtype=pl.Boolean))
+    untold = pl.col("truth").is_null() | (pl.col("truth_source") == _AGREEMENT).fill_null(True)
+    right = (
+        pl.when(untold)
+        .then("correct")
+        .when(pl.col("answer").is_null())
+        .then(False)
+        .when(pl.col("answer") == pl.col("truth"))
+        .then(True)
+        .otherwise("same")
+    )
+    held = known.join(judged, on=["answer", "truth"], how="left", maintain_order="left")
+    return held.select(right.alias("correct")).to_series()
+
+
+def _same(task: Task, answer: str, truth: str) -> bool:
+    # Both are in the task's form already, so that the choices of the call change nothing.
+    return judge(task, answer, truth).score >= 0.5

@@ -1,0 +1,76 @@
+"""Many texts of which a few are looked at again: held in memory, or filed on disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+
+from limbeck.curate.grams import Places
+
+
+class Texts(Protocol):
+    """N texts; `sizes` are their bytes and one more, so that no text counts for nothing, (N,)."""
+
+    @property
+    def sizes(self) -> Places: ...
+
+    def gather(self, rows: Places) -> list[str]: ...
+
+    def pick(self, rows: Places) -> Texts: ...
+
+
+class Held:
+    """Texts in memory."""
+
+    def __init__(self, texts: pl.Series) -> None:
+        self._texts = texts
+
+    @property
+    def sizes(self) -> Places:
+        return self._texts.str.len_bytes().to_numpy().astype(np.int64) + 1
+
+    def gather(self, rows: Places) -> list[str]:
+        found: list[str] = self._texts.gather(rows).to_list()
+        return found
+
+    def pick(self, rows: Places) -> Held:
+        return Held(self._texts.gather(rows))
+
+
+@dataclass(frozen=True)
+class Filed:
+    """Texts in files: each begins at `starts` (N,) of the file of the number `files` (N,)."""
+
+    paths: Sequence[Path]
+    files: Places
+    starts: Places
+    sizes: Places
+
+    def gather(self, rows: Places) -> list[str]:
+        found = [""] * rows.size
+        files = self.files[rows]
+        order = np.argsort(files, kind="stable")
+        bounds = np.flatnonzero(np.diff(files[order])) + 1
+        for part in np.split(order, bounds) if rows.size else ():
+            with self.paths[int(files[part[0]])].open("rb", buffering=0) as opened:
+                for at in part.tolist():
+                    row = rows[at]
+                    opened.seek(int(self.starts[row]))
+                    found[at] = opened.read(int(self.sizes[row]) - 1).decode()
+        return found
+
+    def pick(self, rows: Places) -> Filed:
+        return Filed(self.paths, self.files[rows], self.starts[rows], self.sizes[rows])
+
+
+def file(path: Path, texts: Sequence[str]) -> None:
+    """Write `texts` one after the other; each takes its bytes and no more."""
+    half = path.with_suffix(f".{os.getpid()}.half")
+    half.write_bytes("".join(texts).encode())
+    half.replace(path)
