@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= limbeck-demo
+# A worker a core; one that runs out of tests takes some of another's. `make test WORKERS=` runs them in one process.
+WORKERS ?= -n auto --dist worksteal
 
 .PHONY: help demo quick test test-all check format bench docs clean python
 
@@ -32,12 +34,12 @@ quick: $(STAMP)
 	$(BIN)/limbeck demo --quick --out $(OUT)-quick
 
 test: $(STAMP) check
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' $(WORKERS)
 
 # The official JavaScript clients are asked through the gateway where there is Node.
 test-all: $(STAMP) check
 	@if command -v npm >/dev/null 2>&1; then npm install --silent --no-fund --no-audit --prefix tests/js || echo "the JavaScript clients could not be installed; their tests are skipped" >&2; fi
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(WORKERS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -15,6 +15,10 @@ from limbeck.workspace import Workspace
 # Set before any test module is imported, because the libraries read them at import time.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The workers fill the cores: threads that wait for each other would only slow them down.
+    for _pool in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"):
+        os.environ.setdefault(_pool, "1")
 
 ROOT = Path(__file__).parents[1]
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import multiprocessing
 import os
 import resource
+import runpy
 import socket
 import subprocess
 import sys
@@ -13,8 +15,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
 import pytest
 import urllib3
@@ -30,12 +34,29 @@ from limbeck.workspace import Workspace
 Answer = Callable[[Request, Client], Awaitable[None]]
 
 
+class Child(Protocol):
+    """A process, as `subprocess.Popen` has them."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int) -> None: ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
 @dataclass
 class Process:
     """A gateway that runs; `log` is what it says on standard error."""
 
     url: str
-    child: subprocess.Popen[bytes]
+    child: Child
     log: Path
 
     def health(self) -> Any:
@@ -65,24 +86,37 @@ class Process:
         return self.child.wait()
 
 
-CHILD = (sys.executable, "-m", "limbeck.serve.child")
 BOUND = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
 """What takes root's right to write everything from a process."""
 
 Start = Callable[..., AbstractContextManager[Process]]
 
 
+@pytest.fixture(scope="session")
+def nursery() -> ForkServerContext:
+    """Makes gateways from a process that has imported them: a fork instead of half a second."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pytest", "limbeck.serve.child", "limbeck.serve.gateway"])
+    return context
+
+
 @pytest.fixture
-def start(workspace: Workspace, tmp_path: Path) -> Start:
+def start(workspace: Workspace, tmp_path: Path, nursery: ForkServerContext) -> Start:
     """`start(upstream_url, **settings)` runs a gateway of the workspace for as long as the context.
 
     With `bound=True` it may not write what is read-only, whoever runs the tests. `files` is how many
-    it may open, and how many at most if it asks.
+    it may open, and how many at most if it asks. With `fresh=True` it is begun as a user's is, by an
+    interpreter of its own.
     """
 
     @contextlib.contextmanager
     def run(
-        upstream: str, *, bound: bool = False, files: tuple[int, int] | None = None, **settings: Any
+        upstream: str,
+        *,
+        bound: bool = False,
+        fresh: bool = False,
+        files: tuple[int, int] | None = None,
+        **settings: Any,
     ) -> Iterator[Process]:
         upstreams = {
             "anthropic": {"base_url": upstream},
@@ -98,22 +132,12 @@ def start(workspace: Workspace, tmp_path: Path) -> Start:
             "port": 0,
         }
         log = tmp_path / f"gateway-{len(list(tmp_path.glob('gateway-*')))}.log"
-        with (
-            log.open("wb") as words,
-            subprocess.Popen(
-                [*(BOUND if bound and os.geteuid() == 0 else ()), *CHILD],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=words,
-                preexec_fn=files and partial(resource.setrlimit, resource.RLIMIT_NOFILE, files),
-            ) as child,
-        ):
-            assert child.stdin is not None
-            assert child.stdout is not None
+        asked = json.dumps(spec).encode() + b"\n"
+        begun = run_fresh(log, bound, files) if bound or fresh else run_forked(nursery, log, files)
+        with begun as (child, stdin, stdout):
             try:
-                child.stdin.write(json.dumps(spec).encode() + b"\n")
-                child.stdin.flush()
-                said = child.stdout.readline()
+                os.write(stdin, asked)
+                said = stdout.readline()
                 assert said, log.read_text()
                 yield Process(json.loads(said)["url"], child, log)
             finally:
@@ -125,6 +149,78 @@ def start(workspace: Workspace, tmp_path: Path) -> Start:
                     raise
 
     return run
+
+
+Begun = tuple[Child, int, IO[bytes]]
+"""A process, where to write what it reads, and where to read what it says."""
+
+
+@contextlib.contextmanager
+def run_fresh(log: Path, bound: bool, files: tuple[int, int] | None) -> Iterator[Begun]:
+    """A child by an interpreter of its own."""
+    with (
+        log.open("wb") as words,
+        subprocess.Popen(
+            [
+                *(BOUND if bound and os.geteuid() == 0 else ()),
+                *(sys.executable, "-m", "limbeck.serve.child"),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=words,
+            preexec_fn=files and partial(resource.setrlimit, resource.RLIMIT_NOFILE, files),
+        ) as child,
+    ):
+        assert child.stdin is not None
+        assert child.stdout is not None
+        yield child, child.stdin.fileno(), child.stdout
+
+
+FORKED = Path(__file__).parent / "forked.py"
+
+
+@contextlib.contextmanager
+def run_forked(
+    nursery: ForkServerContext, log: Path, files: tuple[int, int] | None
+) -> Iterator[Begun]:
+    """The same by a fork, with the same ends of its pipes."""
+    reads, asks = nursery.Pipe(duplex=False)
+    hears, says = nursery.Pipe(duplex=False)
+    given = {"reads": reads, "says": says, "log": log, "files": files}
+    process = nursery.Process(target=runpy.run_path, args=(str(FORKED), given, "__main__"))
+    process.start()
+    # With its ends open here too, neither side would see the other's end.
+    reads.close()
+    says.close()
+    with asks, hears, open(hears.fileno(), "rb", closefd=False) as stdout:
+        yield Forked(process), asks.fileno(), stdout
+
+
+class Forked:
+    """A process of `multiprocessing` as if it were one of `subprocess`."""
+
+    def __init__(self, process: BaseProcess) -> None:
+        self._process = process
+        assert process.pid is not None
+        self.pid = process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("gateway", timeout or 0)
+        return self._process.exitcode
+
+    def send_signal(self, sig: int) -> None:
+        os.kill(self.pid, sig)
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def kill(self) -> None:
+        self._process.kill()
 
 
 @dataclass

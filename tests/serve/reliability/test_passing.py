@@ -69,8 +69,8 @@ class Tape:
             self._threads[-1].start()
 
     def join(self) -> None:
-        for thread in self._threads:
-            thread.join()
+        while self._threads:
+            self._threads.pop().join()
 
 
 def whole_message(connection: socket.socket) -> bytes:
@@ -121,6 +121,10 @@ def exchange(start: Any, tape: tuple[Tape, str], tasks: Workspace) -> Iterator[E
                 got = []
                 while data := client.recv(1 << 20):
                     got.append(data)
+            # The provider hangs up without a word: the next call must not meet a line that is
+            # about to end.
+            spoken.join()
+            assert len(spoken.heard) == 1, b"".join(got)
             return spoken.heard.pop(), b"".join(got)
 
         yield run

@@ -100,7 +100,10 @@ def killed(start: Any, upstream: Any, tasks: Workspace, times: int) -> None:
     draw = random.Random(7)
     acknowledged: list[str] = []
     for turn in range(times):
-        with start(upstream.url) as gateway, Load([gateway.url], 8, f"turn-{turn}") as load:
+        with (
+            start(upstream.url, fresh=True) as gateway,
+            Load([gateway.url], 8, f"turn-{turn}") as load,
+        ):
             load.reach(draw.randint(1, 150))
             gateway.kill()
         assert load.wrong == []
@@ -224,7 +227,7 @@ def test_a_gateway_that_is_told_to_stop_ends_its_streams_whole_and_takes_no_more
     start: Any, upstream: Any, tasks: Workspace, signum: int
 ) -> None:
     upstream.answer = held = Held()
-    with start(upstream.url) as gateway, contextlib.ExitStack() as late:
+    with start(upstream.url, fresh=True) as gateway, contextlib.ExitStack() as late:
         asked = [ask_for_stream(gateway.url, f"row-{n}") for n in range(20)]
         for connection in asked:
             late.enter_context(contextlib.closing(connection))

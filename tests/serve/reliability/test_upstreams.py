@@ -254,7 +254,7 @@ def test_a_stream_that_falls_silent_is_ended_without_its_end(
 
 def test_a_reply_that_drips_arrives_whole(start: Any, provider: Any, tasks: Workspace) -> None:
     events = b"".join(streamed("anthropic"))
-    pause: Callable[[], None] = lambda: time.sleep(0.002)  # noqa: E731
+    pause: Callable[[], None] = lambda: time.sleep(0.0005)  # noqa: E731
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
     drops = [bytes([byte]) for byte in head + events]
     provider.replies = [[step for drop in drops for step in (drop, pause)]]
