@@ -11,9 +11,8 @@ import pytest
 from limbeck.cli.app import main
 from limbeck.curate.dataset import read_dataset
 from limbeck.evaluate.policy_file import read_policy
-from limbeck.evaluate.signals import SIGNALS
+from limbeck.evaluate.promotion import read_promotion
 from limbeck.models.local import read_card
-from limbeck.serve.cascade import read_promotion
 from limbeck.workspace import Workspace
 
 EASY = ["--max-risk", "0.2", "--confidence", "0.9"]
@@ -42,11 +41,15 @@ def told(trained: Workspace, label: Path) -> Callable[[float], None]:
                     e.truth if ok else next(c for c in choices if c != e.truth)
                     for e, ok in zip(examples, right.tolist(), strict=True)
                 ],
-                "rationale": [""] * n,
-                "signals": [[-0.1 if ok else -3.0] * len(SIGNALS) for ok in right.tolist()],
-                "tokens": [2] * n,
+                "rationale": [None] * n,
+                "logprobs": [[-0.1 if ok else -3.0] for ok in right.tolist()],
+                "margin": [3.0 if ok else 0.1 for ok in right.tolist()],
+                "rationale_logprob": [0.0] * n,
+                "new_tokens": [2] * n,
+                "stopped": [True] * n,
                 "seconds": [0.01] * n,
-            }
+            },
+            schema_overrides={"rationale": pl.String},
         )
         weights = read_card(label).weights.removeprefix("sha256:")[:8]
         frame.write_parquet(label / f"answers-calibration-{weights}.parquet")

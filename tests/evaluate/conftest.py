@@ -14,7 +14,7 @@ from limbeck.capture.sandbox.tasks import load, render
 from limbeck.curate.curate import curate
 from limbeck.curate.dataset import Dataset, read_dataset
 from limbeck.evaluate.answers import Answers
-from limbeck.evaluate.signals import SIGNALS
+from limbeck.evaluate.signals.table import USUAL
 from limbeck.types import (
     AnswerForm,
     Ask,
@@ -109,7 +109,7 @@ def answers(card: Callable[..., StudentCard]) -> Callable[..., Answers]:
             ],
             said=["grant" if ok else None for ok in usable],
             right=right & usable,
-            signals=np.zeros((n, len(SIGNALS))) if signals is None else signals,
+            signals=np.zeros((n, len(USUAL))) if signals is None else signals,
             tokens=np.full(n, 3, dtype=np.int64),
             seconds=0.5,
         )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 
 from limbeck.capture.skeleton import divide
 from limbeck.errors import ConfigError, StudentError
-from limbeck.evaluate.calibrate import confidence_of
-from limbeck.evaluate.signals import SIGNALS, read_signals
+from limbeck.evaluate.promotion import Standing, close, promote, promotion_path, read_promotion
+from limbeck.evaluate.rule import confidence_of
+from limbeck.evaluate.signals.reading import Reading
+from limbeck.evaluate.signals.table import USUAL, read_signals
 from limbeck.models.call import Call
 from limbeck.models.local import Said
 from limbeck.serve.cascade import (
@@ -20,12 +23,9 @@ from limbeck.serve.cascade import (
     Cascade,
     decide,
     open_cascade,
-    promote,
-    promotion_path,
-    read_promotion,
     refuse_unasked,
 )
-from limbeck.types import AnswerForm, Ask, Policy, StudentCard, Task
+from limbeck.types import AnswerForm, Ask, Closing, GroupRule, Policy, StudentCard, Task
 from limbeck.workspace import Workspace
 
 TASK = Task(
@@ -40,11 +40,11 @@ POLICY = Policy(
     skeleton=TASK.skeleton,
     max_risk=0.05,
     confidence=0.95,
-    signals=tuple(SIGNALS),
-    center=(0.0,) * len(SIGNALS),
-    scale=(1.0,) * len(SIGNALS),
+    signals=tuple(USUAL),
+    center=(0.0,) * len(USUAL),
+    scale=(1.0,) * len(USUAL),
     # Only the least likely token counts, so that a confidence can be worked out by hand.
-    weights=(1.0,) + (0.0,) * (len(SIGNALS) - 1),
+    weights=(1.0,) + (0.0,) * (len(USUAL) - 1),
     bias=2.0,
     threshold=0.5,
     truth_source="gold",
@@ -57,8 +57,8 @@ POLICY = Policy(
 )
 
 
-def said(answer: str | None = "grant", lowest: float = -0.1) -> Said:
-    return Said(
+def said(answer: str | None = "grant", lowest: float = -0.1) -> Reading:
+    reply = Said(
         answer=answer,
         rationale="never shown",
         logprobs=(lowest,),
@@ -67,6 +67,7 @@ def said(answer: str | None = "grant", lowest: float = -0.1) -> Said:
         new_tokens=2,
         stopped=True,
     )
+    return Reading("Order 7", reply, TASK, answer)
 
 
 # ---- the rules ----------------------------------------------------------------------------------
@@ -142,9 +143,23 @@ def test_without_a_threshold_nothing_is_local() -> None:
     assert not decide(none, TASK, said(lowest=0.0)).local
 
 
+def test_a_group_has_a_threshold_of_its_own_and_an_unknown_group_has_none() -> None:
+    rule = GroupRule(name="grant", threshold=0.4, n_bound=9, n_accepted=9, n_errors=0, p_value=0.01)
+    by_label = POLICY.model_copy(
+        update={"grouped_by": "label", "groups": (rule,), "threshold": 0.4}
+    )
+    assert decide(by_label, TASK, said("grant")).local
+    other = decide(by_label, TASK, said("deny"))
+    assert (other.local, other.reason) == (False, "nothing is promised for calls of this group")
+    by_caller = by_label.model_copy(update={"grouped_by": "group"})
+    assert decide(by_caller, TASK, said("deny"), group="grant").local
+    assert not decide(by_caller, TASK, said("grant"), group="another").local
+    assert not decide(by_caller, TASK, said("grant")).local
+
+
 # ---- asking -------------------------------------------------------------------------------------
 
-Answer = Callable[[Sequence[str]], list[Said]]
+Answer = Callable[[Sequence[str]], list[Reading]]
 
 
 def cascade(ask: Answer) -> Cascade:
@@ -159,7 +174,7 @@ def test_calls_that_wait_together_are_asked_together_and_each_gets_its_own_answe
     asked: list[list[str]] = []
     released = threading.Event()
 
-    def ask(texts: Sequence[str]) -> list[Said]:
+    def ask(texts: Sequence[str]) -> list[Reading]:
         asked.append(list(texts))
         released.wait()
         return [said("grant" if int(text.split()[1]) % 2 else "deny") for text in texts]
@@ -186,7 +201,7 @@ def test_calls_that_wait_together_are_asked_together_and_each_gets_its_own_answe
 def test_the_student_is_asked_outside_of_the_event_loop() -> None:
     threads: list[int] = []
 
-    def ask(texts: Sequence[str]) -> list[Said]:
+    def ask(texts: Sequence[str]) -> list[Reading]:
         threads.append(threading.get_ident())
         return [said()] * len(texts)
 
@@ -201,7 +216,7 @@ async def _one(cascading: Cascade) -> Any:
 def test_a_student_that_raises_fails_its_calls_and_answers_the_next() -> None:
     replies = iter([ValueError("out of memory"), None])
 
-    def ask(texts: Sequence[str]) -> list[Said]:
+    def ask(texts: Sequence[str]) -> list[Reading]:
         error = next(replies)
         if error is not None:
             raise error
@@ -237,7 +252,7 @@ def test_a_student_that_answers_too_few_fails_all_of_its_calls() -> None:
 def test_a_caller_that_gave_up_does_not_disturb_the_others() -> None:
     released = threading.Event()
 
-    def ask(texts: Sequence[str]) -> list[Said]:
+    def ask(texts: Sequence[str]) -> list[Reading]:
         released.wait()
         return [said()] * len(texts)
 
@@ -257,7 +272,7 @@ def test_a_caller_that_gave_up_does_not_disturb_the_others() -> None:
 
 
 def test_a_call_that_is_refused_never_reaches_the_student() -> None:
-    def ask(texts: Sequence[str]) -> list[Said]:
+    def ask(texts: Sequence[str]) -> list[Reading]:
         raise AssertionError(f"asked for {texts}")
 
     async def main() -> None:
@@ -357,11 +372,11 @@ def test_a_promoted_student_that_is_gone_is_named_at_the_start(
         open_cascade(workspace)
 
 
-def test_a_policy_over_other_signals_does_not_serve(
+def test_a_policy_over_unknown_signals_does_not_serve(
     workspace: Workspace, student: tuple[Path, Policy]
 ) -> None:
     folder, policy = student
-    promote(workspace, folder, policy.model_copy(update={"signals": ("lowest",)}))
+    promote(workspace, folder, policy.model_copy(update={"signals": ("of an earlier version",)}))
     with pytest.raises(StudentError, match="limbeck calibrate refunds-label-s0"):
         open_cascade(workspace)
 
@@ -375,3 +390,44 @@ def test_a_student_that_changed_since_its_policy_was_fitted_does_not_serve(
     card.write_text(card.read_text().replace("sha256:weights", "sha256:others"))
     with pytest.raises(StudentError, match="limbeck calibrate"):
         open_cascade(workspace)
+
+
+def test_a_closed_policy_answers_no_more_and_no_restart_is_needed(
+    workspace: Workspace, student: tuple[Path, Policy]
+) -> None:
+    folder, policy = student
+    promote(workspace, folder, policy)
+    cascading = Cascade(
+        {TASK.name: (policy, lambda texts: [said()] * len(texts))},
+        {TASK.name: Standing(workspace, policy)},
+    )
+    assert asyncio.run(_one(cascading)).local
+    closing = Closing(reason="broken", audits=60, errors=20, at=datetime.now(UTC))
+    assert close(workspace, "refunds", policy.id, closing)
+    decision = asyncio.run(_one(cascading))
+    assert (decision.local, decision.answer) == (False, None)
+    assert "was closed" in decision.reason
+    assert not close(workspace, "refunds", policy.id, closing)
+    assert asyncio.run(_one(open_cascade(workspace))).reason == (
+        "no policy is promoted for this task"
+    )
+
+
+def test_a_promotion_that_is_damaged_gone_or_another_stops_the_student(
+    workspace: Workspace, student: tuple[Path, Policy]
+) -> None:
+    folder, policy = student
+    stands = Standing(workspace, policy)
+    assert not stands()
+    path = promote(workspace, folder, policy)
+    assert stands()
+    path.write_text("{")
+    assert not stands()
+    promote(workspace, folder, policy)
+    assert stands()
+    promote(workspace, folder, policy.model_copy(update={"threshold": 0.9}))
+    assert not stands()
+    closing = Closing(reason="broken", audits=60, errors=20, at=datetime.now(UTC))
+    assert not close(workspace, "refunds", policy.id, closing)
+    path.unlink()
+    assert not stands()

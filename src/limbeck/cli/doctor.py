@@ -171,8 +171,8 @@ def _cascade(workspace: Workspace, task: Task) -> Finding:
     """Whether the student that a task in mode `cascade` counts on is there."""
     what = f"cascade {task.name}"
     try:
+        from limbeck.evaluate.promotion import read_promotion
         from limbeck.models.local import read_card
-        from limbeck.serve.cascade import read_promotion
 
         promotion = read_promotion(workspace, task.name)
         if promotion is None:

@@ -11,7 +11,7 @@ from limbeck.cli.find import find_student
 from limbeck.errors import StudentError
 from limbeck.evaluate.policy_file import read_policy
 from limbeck.models.local import read_card
-from limbeck.serve.cascade import promote
+from limbeck.evaluate.promotion import promote
 from limbeck.types import Policy, Task
 from limbeck.workspace import Workspace
 

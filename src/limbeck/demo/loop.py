@@ -39,13 +39,14 @@ from limbeck.demo.students import make_students, specs_of
 from limbeck.distill.recipes.table import CONTROL
 from limbeck.distill.workers import cores
 from limbeck.evaluate.answers import answers_of
-from limbeck.evaluate.calibrate import confidence_of, fit_policy, more_calls_needed
+from limbeck.evaluate.calibrate import fit_policy, more_calls_needed
 from limbeck.evaluate.evaluate import Evaluation, evaluate
+from limbeck.evaluate.promotion import promote
 from limbeck.evaluate.risk import aurc, curve
+from limbeck.evaluate.rule import confidence_of
 from limbeck.models.local import read_card
 from limbeck.report.page import write_report
 from limbeck.report.summary import Calibration, Capture, Cascade, Summary, TaskSummary
-from limbeck.serve.cascade import promote
 from limbeck.store.store import Store
 from limbeck.types import Noun, Task
 from limbeck.workspace import Workspace

@@ -1,175 +1,272 @@
 """From a student's replies on held-out data to a policy with a promise.
 
-The calibration split is cut in two. On the first half a logistic model is fitted that turns the
-signals into P(answer is right), and the candidate thresholds and their order are chosen. On the
-second half they are tested in that order by Learn-then-Test (Angelopoulos et al. 2021, arXiv
-2110.01052): the p-value of "the error rate at this threshold exceeds α" is the binomial tail
-P(Bin(n, α) ≤ errors), and the last threshold before the first failure is taken. With probability
-1 − δ over the calibration data the error rate among locally answered calls is then at most α,
-provided that later calls are exchangeable with it.
+The calibration split is cut in two. One part fits the rule that turns signals into P(answer is right)
+and chooses the candidate thresholds and their order; the other tests them. With probability 1 − δ
+over the calibration data the promise then holds, provided that later calls are exchangeable with it.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from scipy import stats
 
 from limbeck.errors import DataError
+from limbeck.evaluate.aim import Aim
 from limbeck.evaluate.answers import Answers
-from limbeck.evaluate.signals import SIGNALS
-from limbeck.types import TRUST, OutcomeSource, Policy, content_hash
+from limbeck.evaluate.rule import calibrated
+from limbeck.evaluate.score import Score, fit_score
+from limbeck.evaluate.threshold import (
+    CANDIDATES,
+    Judged,
+    Promise,
+    Tested,
+    at_least_right,
+    at_most_worse,
+    at_most_wrong,
+    fewest_calls,
+    learn_then_test,
+    upper_risk,
+)
+from limbeck.types import TRUST, GroupRule, OutcomeSource, Policy, content_hash
 
-CANDIDATES = 60
+Bools = NDArray[np.bool_]
+
+FEWEST = 40
+FIT_SHARE = 0.35
+"""Share of the calls that fit the rule. A handful of signals is soon learned; what limits coverage is
+how many calls test the threshold."""
 
 
-def fit_policy(answers: Answers, max_risk: float, confidence: float, *, seed: int = 0) -> Policy:
+@dataclass(frozen=True)
+class Halves:
+    """The calibration split, scored, with the rows of its two parts."""
+
+    judged: Judged
+    score: Score
+    fit: Bools  # (N,)
+    usable: Bools  # (N,) in the task's form
+
+    @property
+    def fitted(self) -> Judged:
+        return self.judged.part(self.fit)
+
+    @property
+    def bound(self) -> Judged:
+        return self.judged.part(~self.fit)
+
+
+def fit_policy(
+    answers: Answers,
+    max_risk: float = 0.05,
+    confidence: float = 0.95,
+    *,
+    aim: Aim | None = None,
+    seed: int = 0,
+) -> Policy:
     """The policy for one student; `threshold` is None where no threshold keeps the promise.
 
-    `max_risk` is α and `confidence` is 1 − δ, both in (0, 1). A reply that is not in the task's form
-    always goes to the teacher, so it takes no part. Raises `DataError` on fewer than 40 replies.
+    `max_risk` is α and `confidence` is 1 − δ, both in (0, 1); `aim` asks for another promise. A reply
+    that is not in the task's form always goes to the teacher. Raises `DataError` on fewer than 40
+    replies.
     """
-    if not (0 < max_risk < 1 and 0 < confidence < 1):
-        raise DataError(
-            f"max risk {max_risk!r} and confidence {confidence!r} must lie between 0 and 1"
-        )
-    usable = np.array([said is not None for said in answers.said], dtype=np.bool_)
-    n = len(answers.right)
-    if n < 40:
-        raise DataError(
-            f"the calibration split has {n} examples, and a promise needs hundreds; raise "
-            "[splits] calibration in the task file and curate again"
-        )
-    half = np.random.default_rng(seed).permutation(n) < n // 2
-    fit, bound = half & usable, ~half & usable
-    model = _Logistic(answers.signals[fit], answers.right[fit])
-    p_fit, p_bound = model(answers.signals[fit]), model(answers.signals[bound])
-    right = answers.right[bound]
-    chosen, kept, errors, p_value = learn_then_test(
-        p_fit, answers.right[fit], p_bound, right, max_risk, 1 - confidence
-    )
+    if aim is None:
+        try:
+            aim = Aim(value=max_risk, confidence=confidence)
+        except ValidationError:
+            raise DataError(
+                f"max risk {max_risk!r} and confidence {confidence!r} must lie between 0 and 1"
+            ) from None
+    halves = divide(answers, seed=seed)
+    found: dict[str, Any]
+    if aim.kind == "budget":
+        found = _within_budget(halves, aim)
+    elif aim.by is not None:
+        found = _by_group(halves, answers, aim)
+    else:
+        found = _for_all(halves, aim)
+    score = halves.score
+    novelty = answers.readings[0].novelty if answers.readings else None
     return Policy(
         task=answers.card.task.name,
         student=answers.card.id,
         skeleton=answers.card.skeleton,
-        max_risk=max_risk,
-        confidence=confidence,
-        signals=tuple(SIGNALS),
-        center=tuple(model.center.tolist()),
-        scale=tuple(model.scale.tolist()),
-        weights=tuple(model.weights.tolist()),
-        bias=model.bias,
-        threshold=chosen,
+        confidence=aim.confidence,
+        signals=answers.names,
+        center=tuple(score.center.tolist()),
+        scale=tuple(score.scale.tolist()),
+        weights=tuple(score.weights.tolist()),
+        bias=score.bias,
+        kind=score.kind,
+        steps=score.steps,
+        knots=score.knots,
+        novelty=novelty.packed() if novelty and "novelty" in answers.names else None,
+        samples=len(answers.readings[0].samples) if answers.readings else 0,
         truth_source=_least_trusted(answers),
-        n_fit=int(fit.sum()),
-        n_bound=int(bound.sum()),
-        n_accepted=kept,
-        n_errors=errors,
-        p_value=p_value,
+        n_fit=int((halves.fit & halves.usable).sum()),
+        n_bound=int((~halves.fit & halves.usable).sum()),
         calibration_hash=content_hash(
             {"ids": [e.trace_id for e in answers.examples], "right": answers.right.tolist()}
         ),
+        aim=aim.kind,
+        goal=None if aim.kind == "risk" else aim.value,
+        grouped_by=aim.by,
+        audit_rate=aim.audit_rate,
+        **found,
     )
 
 
-def learn_then_test(
-    fit: NDArray[np.float64],
-    fit_right: NDArray[np.bool_],
-    bound: NDArray[np.float64],
-    right: NDArray[np.bool_],
-    max_risk: float,
-    delta: float,
-) -> tuple[float | None, int, int, float | None]:
-    """Fixed-sequence testing towards larger coverage: (threshold, kept, errors, p-value).
+def divide(answers: Answers, *, seed: int = 0) -> Halves:
+    """The two parts of the calibration split, and the score that the first one gives both."""
+    n = len(answers.right)
+    if n < FEWEST:
+        raise DataError(
+            f"the calibration split has {n} examples, and a promise needs hundreds; raise "
+            "[splits] calibration in the task file and curate again"
+        )
+    usable = np.array([said is not None for said in answers.said], dtype=np.bool_)
+    fit = np.random.default_rng(seed).permutation(n) < max(FEWEST // 2, round(FIT_SHARE * n))
+    learned = fit & usable
+    score = fit_score(answers.signals[learned], answers.right[learned], seed=seed)
+    # The raw score and the knots, as the policy will have them.
+    confidence = np.full(n, -math.inf)
+    confidence[usable] = calibrated(score.knots, score.raw(answers.signals[usable]))
+    teacher = answers.teacher_right
+    judged = Judged(confidence, answers.right, np.ones(n, np.bool_) if teacher is None else teacher)
+    return Halves(judged, score, fit, usable)
 
-    `fit` and `fit_right` choose the candidates and where the sequence begins, `bound` and `right`
-    test them, so what is tested never depends on what tests it. It begins where the first half gives
-    the smallest p-value. Beginning with the surest calls instead would end most runs at once: few
-    calls prove nothing (n < ln δ / ln(1 − α) not even without an error), and one error among them is
-    a failure, after which nothing more may be tested.
+
+def _for_all(halves: Halves, aim: Aim) -> dict[str, Any]:
+    """One threshold for all calls, tested as the aim wants it."""
+    enough = fewest_calls(aim.value if aim.kind == "risk" else 0.05, aim.delta)
+    tested = learn_then_test(halves.fitted, halves.bound, promise_of(aim), enough, aim.delta)
+    passed = tested.p_value <= aim.delta
+    risk = aim.value
+    if aim.kind != "risk":
+        # The threshold was chosen among so many by the same calls: the bound holds for all of them.
+        delta = aim.delta / CANDIDATES
+        risk = min(upper_risk(tested.errors, tested.kept, delta), 1.0) if tested.kept else 1.0
+    return {**_numbers(tested, passed), "max_risk": risk}
+
+
+def promise_of(aim: Aim) -> Promise:
+    """The test that belongs to the aim."""
+    if aim.kind == "accuracy":
+        return at_least_right(aim.value)
+    if aim.kind == "regret":
+        return at_most_worse(aim.value, aim.delta)
+    return at_most_wrong(aim.value)
+
+
+def _within_budget(halves: Halves, aim: Aim) -> dict[str, Any]:
+    """The safest threshold that keeps within the budget, and the risk that is then left.
+
+    The first part alone chooses the threshold; the second bounds the share of calls that go to the
+    teacher and the error rate of the others, each with half of δ.
     """
-    enough = math.ceil(math.log(delta) / math.log(1 - max_risk))
-    shares = np.linspace(min(1.0, enough / max(1, len(fit))), 1.0, CANDIDATES)
-    candidates = np.unique(np.quantile(fit, 1 - shares))[::-1] if len(fit) else np.array([])
-    begin = int(np.argmin(_tails(fit, fit_right, candidates, max_risk)[2])) if len(fit) else 0
-    best: tuple[float | None, int, int, float | None] = (None, 0, 0, None)
-    tested = zip(*_tails(bound, right, candidates[begin:], max_risk), strict=True)
-    for threshold, (kept, errors, p_value) in zip(candidates[begin:].tolist(), tested, strict=True):
-        if p_value > delta:
-            return best if best[0] is not None else (None, kept, errors, p_value)
-        best = (threshold, kept, errors, p_value)
-    return best
+    share = asked_at_most(aim)
+    fitted, bound, delta = halves.fitted, halves.bound, aim.delta / 2
+    if share >= 1:
+        raise DataError(
+            f"a budget of ${aim.value:,.2f} for a thousand calls pays for the teacher on every call; "
+            "no student is needed, or give a smaller --budget"
+        )
+    n_fit, n_bound = len(fitted.score), len(bound.score)
+    # Room for chance on both parts, so that the test is passed more often than not.
+    slack = float(stats.norm.ppf(1 - delta)) + 0.5
+    spread = math.sqrt(max(share * (1 - share), 1 / n_bound) * (1 / n_fit + 1 / n_bound))
+    local = min(1.0, 1 - share + slack * spread)
+    threshold = float(np.sort(fitted.score)[max(0, math.floor((1 - local) * n_fit))])
+    [tested] = at_most_wrong(0.5)(bound, np.array([threshold]))
+    kept, errors = tested.kept, tested.errors
+    p_value = float(stats.binom.cdf(n_bound - kept, n_bound, share))
+    passed = p_value <= delta and math.isfinite(threshold)
+    found = Tested(threshold, kept, errors, p_value)
+    return {**_numbers(found, passed), "max_risk": upper_risk(errors, kept, delta)}
 
 
-def _tails(
-    score: NDArray[np.float64],
-    right: NDArray[np.bool_],
-    thresholds: NDArray[np.float64],
-    max_risk: float,
-) -> tuple[list[int], list[int], list[float]]:
-    """At each threshold the calls kept, the errors among them, and P(Bin(kept, α) ≤ errors)."""
-    accepted = score >= thresholds[:, None]  # (thresholds, N)
-    kept, errors = accepted.sum(axis=1), (accepted & ~right).sum(axis=1)
-    # No calls show nothing: the tail of an empty count is 1.
-    tail = np.where(kept > 0, stats.binom.cdf(errors, np.maximum(kept, 1), max_risk), 1.0)
-    return kept.tolist(), errors.tolist(), tail.tolist()
+def asked_at_most(aim: Aim) -> float:
+    """The share of calls that may go to the teacher within the budget, audits included."""
+    assert aim.teacher_usd is not None
+    paid = aim.value / (1000 * aim.teacher_usd)
+    return max(0.0, (paid - aim.audit_rate) / (1 - aim.audit_rate)) if aim.audit_rate < 1 else 0.0
 
 
-def confidence_of(policy: Policy, signals: NDArray[np.float64]) -> NDArray[np.float64]:
-    """P(answer is right) for signals (N, K), as the policy's logistic model has it."""
-    z = (signals - np.array(policy.center)) / np.array(policy.scale)
-    return _sigmoid(z @ np.array(policy.weights) + policy.bias)
+def _by_group(halves: Halves, answers: Answers, aim: Aim) -> dict[str, Any]:
+    """A threshold for each group that has enough calls in the first part; the others get none.
+
+    How many there are is decided before anything is tested, and each is tested at δ by their number
+    (Bonferroni), so that all promises hold at once.
+    """
+    names = answers.said if aim.by == "label" else [one.group for one in answers.examples]
+    mine = np.array([name or "" for name in names], dtype=np.str_)
+    counted = {
+        str(name): int((halves.fit & halves.usable & (mine == name)).sum())
+        for name in np.unique(mine)
+        if name
+    }
+    enough = fewest_calls(aim.value, aim.delta / max(1, len(counted)))
+    tried = [name for name, count in counted.items() if count >= enough * FIT_SHARE]
+    delta = aim.delta / max(1, len(tried))
+    rules = []
+    for name in tried:
+        member = mine == name
+        tested = learn_then_test(
+            halves.judged.part(halves.fit & member),
+            halves.judged.part(~halves.fit & member),
+            at_most_wrong(aim.value),
+            fewest_calls(aim.value, delta),
+            delta,
+        )
+        n_bound = int((~halves.fit & halves.usable & member).sum())
+        numbers = _numbers(tested, tested.p_value <= delta)
+        rules.append(GroupRule(name=name, n_bound=n_bound, **numbers))
+    passed = [rule for rule in rules if rule.threshold is not None]
+    return {
+        "max_risk": aim.value,
+        "groups": tuple(rules),
+        "threshold": min(
+            (rule.threshold for rule in rules if rule.threshold is not None), default=None
+        ),
+        "n_accepted": sum(rule.n_accepted for rule in passed),
+        "n_errors": sum(rule.n_errors for rule in passed),
+        "p_value": max((rule.p_value for rule in passed if rule.p_value is not None), default=None),
+    }
+
+
+def _numbers(tested: Tested, passed: bool) -> dict[str, Any]:
+    return {
+        "threshold": tested.threshold if passed else None,
+        "n_accepted": tested.kept,
+        "n_errors": tested.errors,
+        "p_value": tested.p_value if tested.kept else None,
+    }
 
 
 def more_calls_needed(policy: Policy) -> int | None:
     """About how many more labelled calls would let the tested threshold pass, if its error rate
-    stayed; None where that rate is above the promised risk, or where no answer was in the task's
-    form, so that no number would."""
+    stayed; None where that rate is above the promise, or where no answer was in the task's form, so
+    that no number would, and for a promise other than of risk, where the rate alone does not say."""
     if policy.threshold is not None:
         return 0
-    if not policy.n_bound:
+    if not policy.n_bound or policy.aim != "risk" or policy.grouped_by is not None:
         return None
     rate = policy.n_errors / policy.n_accepted if policy.n_accepted else 0.0
     if rate >= policy.max_risk:
         return None
-    share = max(policy.n_accepted / policy.n_bound, 0.02) if policy.n_bound else 0.5
-    for kept in range(max(policy.n_accepted, 1), 200_000, 5):
-        if stats.binom.cdf(math.ceil(rate * kept), kept, policy.max_risk) <= 1 - policy.confidence:
-            return max(0, math.ceil(2 * kept / share) - policy.n_bound - policy.n_fit)
-    return None
-
-
-class _Logistic:
-    """Logistic regression on standardized signals; a constant where only one class was seen."""
-
-    def __init__(self, signals: NDArray[np.float64], right: NDArray[np.bool_]) -> None:
-        from sklearn.linear_model import LogisticRegression
-
-        self.center = signals.mean(axis=0) if len(signals) else np.zeros(len(SIGNALS))
-        spread = signals.std(axis=0) if len(signals) else np.ones(len(SIGNALS))
-        self.scale = np.where(spread > 1e-9, spread, 1.0)
-        if len(np.unique(right)) < 2:
-            # Nothing to tell apart: rank by the answer's weakest token alone.
-            self.weights = np.array([1.0] + [0.0] * (len(SIGNALS) - 1))
-            self.bias = 0.0
-            return
-        model = LogisticRegression(C=1.0, max_iter=1000)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model.fit((signals - self.center) / self.scale, right)
-        self.weights = model.coef_[0].astype(np.float64)
-        self.bias = float(model.intercept_[0])
-
-    def __call__(self, signals: NDArray[np.float64]) -> NDArray[np.float64]:
-        return _sigmoid(((signals - self.center) / self.scale) @ self.weights + self.bias)
-
-
-def _sigmoid(z: NDArray[np.float64]) -> NDArray[np.float64]:
-    clipped: NDArray[np.float64] = np.clip(z, -35, 35)
-    return np.asarray(1 / (1 + np.exp(-clipped)), dtype=np.float64)
+    share = max(policy.n_accepted / policy.n_bound, 0.02)
+    kept = np.arange(max(policy.n_accepted, 1), 200_000, 5)
+    tail = stats.binom.cdf(np.ceil(rate * kept), kept, policy.max_risk)
+    enough = np.flatnonzero(tail <= 1 - policy.confidence)
+    if not len(enough):
+        return None
+    needed = math.ceil(int(kept[enough[0]]) / share / (1 - FIT_SHARE))
+    return max(0, needed - policy.n_bound - policy.n_fit)
 
 
 def _least_trusted(answers: Answers) -> OutcomeSource:

@@ -9,23 +9,25 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
-from pydantic import ValidationError
 
 from limbeck.capture.skeleton import Division
-from limbeck.errors import ConfigError, StudentError
-from limbeck.evaluate.calibrate import confidence_of
-from limbeck.evaluate.signals import SIGNALS, read_signals
+from limbeck.errors import StudentError
+from limbeck.evaluate.promotion import Standing, read_promotion
+from limbeck.evaluate.rule import confidence_of, threshold_of
+from limbeck.evaluate.signals.asking import readings_for
+from limbeck.evaluate.signals.reading import Reading
+from limbeck.evaluate.signals.table import SIGNALS, read_signals
 from limbeck.models.call import Call
-from limbeck.models.local import Said, Student, read_card
-from limbeck.types import Policy, Promotion, Task
+from limbeck.models.local import Student, read_card
+from limbeck.types import Policy, Task
 from limbeck.verify.table import normalize
 from limbeck.workspace import Workspace
 
-Ask = Callable[[Sequence[str]], list[Said]]
+Ask = Callable[[Sequence[str]], list[Reading]]
 
 BATCH = 64
 """Calls that the student is asked at once, at most."""
@@ -56,13 +58,18 @@ def refuse_unasked(policy: Policy | None, task: Task, call: Call, division: Divi
     return None
 
 
-def decide(policy: Policy, task: Task, said: Said) -> Decision:
+def decide(policy: Policy, task: Task, reading: Reading, group: str | None = None) -> Decision:
     """The decision for a call that the student was asked; a pure function of its arguments."""
-    answer = normalize(task, said.answer) if said.answer is not None else None
+    said = reading.said.answer
+    answer = normalize(task, said) if said is not None else None
     if answer is None:
         return Decision(False, None, None, "the student's answer is not in the task's form")
-    confidence = float(confidence_of(policy, np.array([read_signals(said)]))[0])
-    if policy.threshold is None or confidence < policy.threshold:
+    signals = read_signals(replace(reading, answer=answer), policy.signals)
+    confidence = float(confidence_of(policy, np.array([signals]))[0])
+    threshold = threshold_of(policy, answer, group)
+    if threshold is None:
+        return Decision(False, answer, confidence, "nothing is promised for calls of this group")
+    if confidence < threshold:
         return Decision(False, answer, confidence, "below the threshold")
     return Decision(True, answer, confidence, "above the threshold")
 
@@ -73,15 +80,21 @@ class _Seat:
 
     policy: Policy
     ask: Ask
-    waiting: list[tuple[str, asyncio.Future[Said]]] = field(default_factory=list)
+    waiting: list[tuple[str, asyncio.Future[Reading]]] = field(default_factory=list)
     busy: bool = False
 
 
 class Cascade:
     """Decides call by call. The students are loaded once, before the first call."""
 
-    def __init__(self, seats: Mapping[str, tuple[Policy, Ask]]) -> None:
+    def __init__(
+        self,
+        seats: Mapping[str, tuple[Policy, Ask]],
+        stands: Mapping[str, Callable[[], bool]] = MappingProxyType({}),
+    ) -> None:
+        """`stands` says of a task whether its policy still is in force; it is asked at every call."""
         self._seats = {task: _Seat(policy, ask) for task, (policy, ask) in seats.items()}
+        self._stands = stands
         self._work: set[asyncio.Task[None]] = set()
 
     async def __call__(self, task: Task, call: Call, division: Division) -> Decision:
@@ -89,10 +102,12 @@ class Cascade:
         reason = refuse_unasked(seat.policy if seat else None, task, call, division)
         if seat is None or reason is not None:
             return Decision(False, None, None, reason or "no policy is promoted for this task")
+        if task.name in self._stands and not self._stands[task.name]():
+            return Decision(False, None, None, "the policy was closed, or another one was promoted")
         return decide(seat.policy, task, await self._said(seat, division.input))
 
-    async def _said(self, seat: _Seat, text: str) -> Said:
-        answer: asyncio.Future[Said] = asyncio.get_running_loop().create_future()
+    async def _said(self, seat: _Seat, text: str) -> Reading:
+        answer: asyncio.Future[Reading] = asyncio.get_running_loop().create_future()
         seat.waiting.append((text, answer))
         if not seat.busy:
             seat.busy = True
@@ -122,43 +137,6 @@ class Cascade:
             seat.busy = False
 
 
-def promotion_path(workspace: Workspace, task: str) -> Path:
-    return workspace.home / "policies" / f"{task}.json"
-
-
-def read_promotion(workspace: Workspace, task: str) -> Promotion | None:
-    """Which student serves the task, or None. Raises `ConfigError` for a damaged file."""
-    path = promotion_path(workspace, task)
-    try:
-        return Promotion.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (ValidationError, UnicodeDecodeError):
-        raise ConfigError(
-            f"{path} is damaged; promote the student again: limbeck promote STUDENT"
-        ) from None
-
-
-def promote(workspace: Workspace, folder: Path, policy: Policy) -> Path:
-    """Makes the student in `folder` the one that serves the policy's task; atomic.
-
-    Raises `StudentError` where the policy was fitted for another student.
-    """
-    card = read_card(folder)
-    if card.id != policy.student:
-        raise StudentError(
-            f"the policy was fitted for another student than {folder.name!r}; "
-            f"fit one for it: limbeck calibrate {folder.name}"
-        )
-    path = promotion_path(workspace, policy.task)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    promotion = Promotion(student_folder=folder.name, policy=policy)
-    partial.write_text(promotion.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
-    return path
-
-
 def open_cascade(workspace: Workspace) -> Cascade:
     """The cascade of all tasks of a workspace that have a promoted student.
 
@@ -166,18 +144,20 @@ def open_cascade(workspace: Workspace) -> Cascade:
     policy was fitted for: what was promised would not hold.
     """
     seats: dict[str, tuple[Policy, Ask]] = {}
+    stands: dict[str, Callable[[], bool]] = {}
     for task in workspace.tasks():
         promotion = read_promotion(workspace, task.name)
-        if promotion is None:
+        if promotion is None or promotion.closed is not None:
             continue
         folder = workspace.students / promotion.student_folder
         policy = promotion.policy
-        if read_card(folder).id != policy.student or policy.signals != tuple(SIGNALS):
+        if read_card(folder).id != policy.student or not set(policy.signals) <= set(SIGNALS):
             raise StudentError(
                 f"the policy of the task {task.name!r} was not fitted for what {folder.name!r} is now; "
                 f"run: limbeck calibrate {folder.name}, then: limbeck promote {folder.name}"
             )
         # A small student answers fastest on few threads, and the gateway needs a core of its own.
         student = Student.load(folder, threads=max(1, (os.cpu_count() or 2) // 2))
-        seats[task.name] = (policy, student.ask)
-    return Cascade(seats)
+        seats[task.name] = (policy, readings_for(policy, task, student))
+        stands[task.name] = Standing(workspace, policy)
+    return Cascade(seats, stands)

@@ -1,0 +1,147 @@
+"""Which threshold keeps a promise: Learn-then-Test (Angelopoulos et al. 2021, arXiv 2110.01052).
+
+One part of the data chooses the candidates and their order, another tests them in that order. A test
+of "the promise is broken at this threshold" is passed at p ≤ δ, and the last one before the first
+failure is taken, so that a broken promise is let through with probability δ at most.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from limbeck.evaluate.betting import mean_below
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+CANDIDATES = 60
+
+
+@dataclass(frozen=True)
+class Judged:
+    """N verified replies with the score of each. A reply that was not in the task's form has a score
+    below every threshold, because it always goes to the teacher."""
+
+    score: Floats  # (N,)
+    right: Bools  # (N,)
+    teacher_right: Bools  # (N,)
+
+    def part(self, rows: Bools) -> Judged:
+        return Judged(self.score[rows], self.right[rows], self.teacher_right[rows])
+
+
+class Tested(NamedTuple):
+    """One threshold, what it kept, and the p-value that the promise is broken at it."""
+
+    threshold: float
+    kept: int
+    errors: int
+    p_value: float
+
+
+Promise = Callable[[Judged, Floats], list[Tested]]
+"""The tests of one promise at several thresholds."""
+
+
+def at_most_wrong(max_risk: float) -> Promise:
+    """At most `max_risk` of the calls at or above the threshold are wrong: P(Bin(kept, α) ≤ errors)."""
+
+    def test(judged: Judged, thresholds: Floats) -> list[Tested]:
+        kept, errors = _counts(judged, thresholds)
+        # No calls show nothing: the tail of an empty count is 1.
+        tail = np.where(kept > 0, stats.binom.cdf(errors, np.maximum(kept, 1), max_risk), 1.0)
+        return _tested(thresholds, kept, errors, tail)
+
+    return test
+
+
+def at_least_right(accuracy: float) -> Promise:
+    """At least `accuracy` of all calls are right, whoever answers them: the same tail, over all."""
+
+    def test(judged: Judged, thresholds: Floats) -> list[Tested]:
+        kept, errors = _counts(judged, thresholds)
+        local = judged.score >= thresholds[:, None]  # (thresholds, N)
+        wrong = np.where(local, ~judged.right, ~judged.teacher_right).sum(axis=1)
+        n = len(judged.score)
+        tail = stats.binom.cdf(wrong, n, 1 - accuracy) if n else np.ones(len(thresholds))
+        return _tested(thresholds, kept, errors, tail)
+
+    return test
+
+
+def at_most_worse(max_regret: float, delta: float) -> Promise:
+    """The calls at or above the threshold are wrong at most `max_regret` more often than they would be
+    with the teacher. The difference of one call is -1, 0 or 1, so that it is tested by betting."""
+
+    def test(judged: Judged, thresholds: Floats) -> list[Tested]:
+        kept, errors = _counts(judged, thresholds)
+        worse = judged.teacher_right.astype(np.float64) - judged.right.astype(np.float64)
+        tail = [
+            mean_below((worse[judged.score >= one] + 1) / 2, (max_regret + 1) / 2, delta)
+            for one in thresholds.tolist()
+        ]
+        return _tested(thresholds, kept, errors, np.array(tail))
+
+    return test
+
+
+def learn_then_test(
+    fit: Judged, bound: Judged, promise: Promise, fewest: int, delta: float
+) -> Tested:
+    """The last threshold of the sequence that passes; where none does, the first one, that failed.
+
+    It begins where `fit` gives the smallest p-value. Beginning with the surest calls instead would end
+    most runs at once: few calls prove nothing, and one error among them is a failure, after which
+    nothing more may be tested. `fewest` is how many calls the first candidate keeps of `fit`.
+    """
+    thresholds = candidates(fit.score[np.isfinite(fit.score)], fewest)
+    if not len(thresholds):
+        return Tested(math.inf, 0, 0, 1.0)
+    begin = int(np.argmin([one.p_value for one in promise(fit, thresholds)]))
+    best: Tested | None = None
+    for one in promise(bound, thresholds[begin:]):
+        if one.p_value > delta:
+            return best or one
+        best = one
+    assert best is not None
+    return best
+
+
+def candidates(score: Floats, fewest: int) -> Floats:
+    """Thresholds from the surest `fewest` calls to all of them, the highest first."""
+    if not len(score):
+        return np.array([])
+    shares = np.linspace(min(1.0, fewest / len(score)), 1.0, CANDIDATES)
+    return np.asarray(np.unique(np.quantile(score, 1 - shares))[::-1], dtype=np.float64)
+
+
+def fewest_calls(max_risk: float, delta: float) -> int:
+    """Calls without a single error that are needed to show a risk of `max_risk` at most."""
+    return math.ceil(math.log(delta) / math.log1p(-max_risk))
+
+
+def upper_risk(errors: int, kept: int, delta: float) -> float:
+    """The error rate that is exceeded with probability δ at most (Clopper and Pearson 1934)."""
+    if errors >= kept:
+        return 1.0
+    return float(stats.beta.ppf(1 - delta, errors + 1, kept - errors))
+
+
+def _counts(judged: Judged, thresholds: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """At each threshold the calls kept and the errors among them."""
+    local = judged.score >= thresholds[:, None]  # (thresholds, N)
+    return local.sum(axis=1), (local & ~judged.right).sum(axis=1)
+
+
+def _tested(
+    thresholds: Floats, kept: NDArray[np.int64], errors: NDArray[np.int64], tail: Floats
+) -> list[Tested]:
+    columns = thresholds.tolist(), kept.tolist(), errors.tolist(), tail.tolist()
+    return [Tested(*row) for row in zip(*columns, strict=True)]
