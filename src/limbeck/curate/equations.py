@@ -12,7 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from limbeck.curate.formula import Token, evaluate, operators, sides, value_of, without_markup
+from limbeck.curate.formula import (
+    Token,
+    evaluate,
+    operators,
+    sides,
+    value_of,
+    without_markup,
+)
 
 _RELATIONS: dict[str, Callable[[Fraction, Fraction], bool]] = {
     "<": operator.lt,
@@ -69,6 +76,14 @@ def equations(text: str) -> list[Equation]:
     text = without_markup(text)
     found = (_compare(text, *formula) for formula in sides(text))
     return [equation for equation in found if equation is not None]
+
+
+def wrong_equation(text: str) -> tuple[int, Equation] | None:
+    """The first equation of `text` that does not hold, and its place among all of them, from 1."""
+    for place, equation in enumerate(equations(text), start=1):
+        if not equation.right:
+            return place, equation
+    return None
 
 
 def show(value: Fraction) -> str:

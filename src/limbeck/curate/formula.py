@@ -7,8 +7,9 @@ A formula is read only as far as it can be read with certainty. A variable, a po
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
 from fractions import Fraction
+from typing import NamedTuple
 
 _TOKEN = re.compile(
     r"""
@@ -25,7 +26,15 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-_MARKUP = re.compile(r"(?m)^[ \t]*[-*+•]\s+|(?<![\w)])\*\*|\*\*(?![\w(])")
+_MARKUP = re.compile(r"(?m)^[ \t]*[-*+•]\s+|(?<![\w)])\*\*|\*\*(?![\w(])|<<[^<>\n]*>>")
+"""List bullets, bold marks, and the notes of a calculator (`4 * 5 = <<4*5=20>>20`)."""
+_BREAK = re.compile(r"[.,:;?\n]")
+"""Where every formula ends, if space follows."""
+_FORMULA = re.compile(
+    r"[\d)%](?:\s*[A-Za-z]+){0,2}\s*"
+    r"(?:[-+*/×·÷−–<>≤≥≠]|!=|x(?=[ ]?[\d($])|\b(?:plus|minus|times|divided)\b)[^\n]{0,12}\d"
+)
+"""What a text without anything to re-compute does not have."""
 _OPERATORS = {
     "−": "-", "–": "-", "×": "*", "·": "*", "x": "*", "÷": "/",
     "plus": "+", "minus": "-", "times": "*", "divided by": "/",
@@ -50,8 +59,7 @@ _SCALES = frozenset(
 """Words that change the value of the number beside them: what they touch is not checked."""
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A piece of running text: its kind, itself in lower case, and where it stands.
 
     The kinds are the names of the groups of the pattern; `bad` is part of a formula that cannot be
@@ -70,15 +78,31 @@ def operators(side: list[Token]) -> set[str]:
 
 
 def without_markup(text: str) -> str:
-    """`text` without list bullets and bold marks, which would be read as operators."""
+    """`text` without the marks that would be read as operators or comparisons."""
     return _MARKUP.sub("", text)
 
 
-def _tokens(text: str) -> list[Token]:
-    return [
-        Token(match.lastgroup or "other", match.group().strip().lower(), match.start(), match.end())
-        for match in _TOKEN.finditer(text)
-    ]
+def passages(text: str) -> Iterator[tuple[int, int]]:
+    """The places (start, end) of a text, between the marks at which every formula ends, that may hold
+    a formula."""
+    start = 0
+    for found in _BREAK.finditer(text):
+        end = found.end()
+        if found[0] != "\n" and not text[end : end + 1].isspace():
+            continue
+        if _FORMULA.search(text, start, end):
+            yield start, end
+        start = end
+    if _FORMULA.search(text, start):
+        yield start, len(text)
+
+
+def _tokens(text: str) -> Iterator[Token]:
+    for start, end in passages(text):
+        for match in _TOKEN.finditer(text, start, end):
+            kind = match.lastgroup or "other"
+            yield Token(kind, match.group().strip().lower(), match.start(), match.end())
+        yield Token("line", "\n", end, end)
 
 
 Sides = tuple[list[Token], Token, list[Token]]

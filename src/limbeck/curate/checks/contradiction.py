@@ -41,6 +41,8 @@ _UNFINISHED = re.compile(r"\d\s*[-+*/×÷]\s*\d")
 """A formula without its value: the chain leaves the last step to the answer."""
 _LONGEST = 100_000
 """Characters at the end of a chain among which its conclusion is looked for."""
+_END = 200
+"""Characters at the end of a chain that are enough to see at a glance that it says the answer."""
 _NEAR = 100
 """Characters around a choice that may rule it out."""
 
@@ -64,7 +66,29 @@ def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
             return _other_choice(rationale, answer, tuple(choices))
         return None
 
-    return by_row(frame, ["rationale", "answer", "choices"], find)
+    return by_row(frame, ["rationale", "answer", "choices"], find, _suspicious(task))
+
+
+def _suspicious(task: Task) -> pl.Expr:
+    """Chains whose end does not say the answer in so many words."""
+    chain, answer = pl.col("rationale").str.strip_chars_end(), pl.col("answer")
+    ends_on = chain.str.slice(-_END)
+    if task.answer.kind == "number":
+        last = ends_on.str.extract(r"(-?[0-9][0-9,]*(?:\.[0-9]+)?)[^0-9]*$").str.replace_all(",", "")
+        return answer.is_not_null() & last.ne_missing(answer)
+    if task.answer.kind == "choice":
+        line = ends_on.str.extract(r"([^.!?\n]*)[.!?\s]*$")
+        said = line.str.to_lowercase().str.replace_all(r"[\s_-]+", " ")
+        wanted = answer.str.to_lowercase().str.replace_all(r"[\s_-]+", " ")
+        plain = ~pl.lit(_overlap(task.answer.choices)) & said.str.contains(wanted, literal=True)
+        return answer.is_not_null() & ~plain.fill_null(False)
+    return pl.lit(False)
+
+
+def _overlap(choices: tuple[str, ...]) -> bool:
+    """Whether one choice stands within another, or is not known before the call."""
+    folded = [_fold(choice) for choice in choices]
+    return not folded or any(a in b for a in folded for b in folded if a != b)
 
 
 def _other_choice(chain: str, answer: str, choices: tuple[str, ...]) -> str | None:
