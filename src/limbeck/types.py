@@ -558,17 +558,38 @@ class Tree(Noun):
     weight: float = 1.0
 
 
+class Again(Noun):
+    """When a first answer is unsure, and how the student is then asked.
+
+    P(the first answer is right) = σ(bias + Σ weight · (feature − center) / scale) over the features of
+    `limbeck.models.turns`; below `threshold` it is asked again.
+    """
+
+    control: str
+    order: Literal["rationale_answer", "answer_rationale"]
+    center: tuple[float, ...]
+    scale: tuple[float, ...]
+    weights: tuple[float, ...]
+    bias: float
+    threshold: float
+
+
 class Ask(Noun):
     """How a student of a recipe is asked, and what its reply means.
 
     `control` is the control token put after the input; the student then writes. `order` says where
     the answer stands. `causal` is False where the rationale cannot have caused the answer: such a
     rationale is labelled "post-hoc by construction".
+
+    Some are asked in two turns: with `asker`, a student in that folder inside of its own first writes
+    the questions that it is to solve; with `again`, it is asked anew where its first answer is unsure.
     """
 
     control: str
     order: Literal["answer", "rationale_answer", "answer_rationale"]
     causal: bool
+    asker: str | None = None
+    again: Again | None = None
 
 
 # ---- the student --------------------------------------------------------------------------------

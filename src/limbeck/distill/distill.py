@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +25,15 @@ from limbeck.distill.recipes.table import (
 from limbeck.distill.settings import DistillSettings
 from limbeck.errors import DatasetError, MissingExtraError, StudentError
 from limbeck.models.local import CARD, read_card, weights_hash
+from limbeck.models.turns import answers
 from limbeck.types import Ask, Example, Noun, StudentCard, Task, Tree, content_hash
 from limbeck.verify.table import judge
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from limbeck.distill.train import Watcher
+    from limbeck.distill.train import Trained, Watcher
+    from limbeck.models.local import Decoder, Said
 
 WORK = "unfinished"
 """Folder, inside the student's, that holds the checkpoint of a run under way."""
@@ -131,11 +134,28 @@ def distill(
     return learn(run, chosen, found.trees(run.examples(), chosen), found.ask(chosen), folder)
 
 
-def learn(run: Run, chosen: Noun, trees: Sequence[Tree], ask: Ask, folder: Path) -> Path:
+Asking = Callable[["Decoder", Sequence[str], Ask, int], "list[Said]"]
+"""How inputs are put to a model that is still in training: with at most so many new tokens each."""
+
+Trainer = Callable[..., "Trained"]
+
+
+def learn(
+    run: Run,
+    chosen: Noun,
+    trees: Sequence[Tree],
+    ask: Ask,
+    folder: Path,
+    *,
+    asking: Asking | None = answers,
+    trainer: Trainer | None = None,
+) -> Path:
     """Trains one student on `trees` into `folder`, which gets its card last; returns the folder.
 
     `chosen` are the recipe's settings and `ask` is how the student is asked afterwards. A finished
-    student in `folder` is kept, and an interrupted training continues.
+    student in `folder` is kept, and an interrupted training continues. `asking` is how validation is
+    asked, where that differs; None: not at all, for a student that gives no answers. `trainer` is
+    called as `train` is, with the tokenizer besides, where the targets are made while it trains.
     """
     dataset, settings, base = run.dataset, run.settings, run.base
     if (folder / CARD).exists():
@@ -168,7 +188,8 @@ def learn(run: Run, chosen: Noun, trees: Sequence[Tree], ask: Ask, folder: Path)
     work = folder / WORK
     work.mkdir(parents=True, exist_ok=True)
     identity = _identity(dataset, run.recipe, base, settings, run.given, run.perturbation)
-    trained = train(
+    teach: Trainer = train if trainer is None else partial(trainer, tokenizer=tokenizer)
+    trained = teach(
         model,
         encoded,
         settings,
@@ -176,7 +197,7 @@ def learn(run: Run, chosen: Noun, trees: Sequence[Tree], ask: Ask, folder: Path)
         pad=pad,
         scratch=is_scratch(base),
         identity=identity,
-        score=_scorer(dataset, tokenizer, ask, room, settings),
+        score=_scorer(dataset, tokenizer, ask, room, settings, asking),
         watch=run.watch,
         should_stop=run.should_stop,
     )
@@ -259,16 +280,18 @@ def _scorer(
     ask: Ask,
     room: int,
     settings: DistillSettings,
+    asking: Asking | None,
 ) -> Callable[[PreTrainedModel], float] | None:
-    """Verified accuracy on validation, or None where the dataset has no validation split."""
+    """Verified accuracy on validation, or None where there is nothing to ask."""
     from limbeck.models.local import Decoder
 
     held = dataset.split("validation")[: settings.evaluate_items]
-    if not held:
+    if not held or asking is None:
         return None
 
     def score(model: PreTrainedModel) -> float:
-        said = Decoder(model, tokenizer).ask([example.input for example in held], ask, room)
+        inputs = [example.input for example in held]
+        said = asking(Decoder(model, tokenizer), inputs, ask, room)
         return verified_share(dataset.task, held, [one.answer for one in said])
 
     return score

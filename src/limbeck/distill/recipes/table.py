@@ -32,6 +32,13 @@ TABLE = {
     "multitask": "limbeck.distill.recipes.multitask",
     "think-first": "limbeck.distill.recipes.think_first",
     "answer-first": "limbeck.distill.recipes.answer_first",
+    "adaptive": "limbeck.distill.recipes.adaptive",
+    "sampled": "limbeck.distill.recipes.sampled",
+    "mix": "limbeck.distill.recipes.mix",
+    "outline": "limbeck.distill.recipes.outline",
+    "socratic": "limbeck.distill.recipes.socratic",
+    "bootstrap": "limbeck.distill.recipes.bootstrap",
+    "on-policy": "limbeck.distill.recipes.on_policy",
 }
 CONTROL = "label"
 """The recipe that every other is compared with: same data, steps and size, no rationale."""

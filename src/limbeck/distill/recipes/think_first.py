@@ -16,6 +16,9 @@ from pydantic import Field
 
 from limbeck.types import Ask, Branch, Example, Noun, Part, Tree
 
+ASK = Ask(control="think", order="rationale_answer", causal=True)
+"""How every student is asked that writes a chain and then its answer."""
+
 
 class Settings(Noun):
     rationale_weight: Annotated[float, Field(gt=0)] = 1.0
@@ -26,24 +29,36 @@ def trees(examples: Sequence[Example], settings: Settings) -> list[Tree]:
     return [
         Tree(
             prompt=example.input,
-            branches=(Branch(parts=_parts(example, settings)),),
+            branches=(
+                thinking(
+                    example.rationale,
+                    example.answer,
+                    settings.rationale_weight,
+                    settings.answer_weight,
+                ),
+            ),
             weight=example.weight,
         )
         for example in examples
     ]
 
 
-def _parts(example: Example, settings: Settings) -> tuple[Part, ...]:
-    answer = Part(text=example.answer, role="answer", weight=settings.answer_weight)
-    if not example.rationale:
-        return (Part(text="answer", role="control", weight=0.0), answer)
-    return (
-        Part(text="think", role="control", weight=0.0),
-        Part(text=example.rationale, role="rationale", weight=settings.rationale_weight),
-        Part(text="answer", role="control", weight=settings.answer_weight),
-        answer,
+def thinking(
+    rationale: str | None, answer: str, rationale_weight: float = 1.0, answer_weight: float = 1.0
+) -> Branch:
+    """The branch of one chain and its answer; of the answer alone where there is no chain."""
+    said = Part(text=answer, role="answer", weight=answer_weight)
+    if not rationale:
+        return Branch(parts=(Part(text="answer", role="control", weight=0.0), said))
+    return Branch(
+        parts=(
+            Part(text="think", role="control", weight=0.0),
+            Part(text=rationale, role="rationale", weight=rationale_weight),
+            Part(text="answer", role="control", weight=answer_weight),
+            said,
+        )
     )
 
 
 def ask(settings: Settings) -> Ask:
-    return Ask(control="think", order="rationale_answer", causal=True)
+    return ASK

@@ -10,6 +10,7 @@ from limbeck.errors import MissingExtraError, StudentError
 from limbeck.models.local.card import read_card
 from limbeck.models.local.decoder import Decoder
 from limbeck.models.local.said import Said
+from limbeck.models.turns import answers
 from limbeck.types import StudentCard
 
 if TYPE_CHECKING:
@@ -20,10 +21,15 @@ class Student:
     """A student ready to answer. Not safe for calls from several threads at once."""
 
     def __init__(
-        self, card: StudentCard, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+        self,
+        card: StudentCard,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        asker: Decoder | None = None,
     ) -> None:
         self.card = card
         self.decoder = Decoder(model, tokenizer)
+        self._asker = asker
 
     @classmethod
     def load(cls, folder: Path, *, threads: int = 0) -> Student:
@@ -51,7 +57,10 @@ class Student:
                 f"the student in {str(folder)!r} cannot be loaded: {reason}"
             ) from None
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(card, model.eval().to(device), tokenizer)
+        asker = None
+        if card.ask.asker is not None:
+            asker = cls.load(folder / card.ask.asker, threads=threads).decoder
+        return cls(card, model.eval().to(device), tokenizer, asker)
 
     def ask(
         self,
@@ -61,8 +70,14 @@ class Student:
         progress: Callable[[int], None] | None = None,
     ) -> list[Said]:
         """Greedy answers to `inputs`, in their order."""
-        return self.decoder.ask(
-            inputs, self.card.ask, self.card.max_new_tokens, batch=batch, progress=progress
+        return answers(
+            self.decoder,
+            inputs,
+            self.card.ask,
+            self.card.max_new_tokens,
+            asker=self._asker,
+            batch=batch,
+            progress=progress,
         )
 
     def sample(
