@@ -25,7 +25,7 @@ from limbeck.evaluate.threshold import (
     CANDIDATES,
     Judged,
     Promise,
-    Tested,
+    Trial,
     at_least_right,
     at_most_worse,
     at_most_wrong,
@@ -186,7 +186,7 @@ def _within_budget(halves: Halves, aim: Aim) -> dict[str, Any]:
     kept, errors = tested.kept, tested.errors
     p_value = float(stats.binom.cdf(n_bound - kept, n_bound, share))
     passed = p_value <= delta and math.isfinite(threshold)
-    found = Tested(threshold, kept, errors, p_value)
+    found = Trial(threshold, kept, errors, p_value)
     return {**_numbers(found, passed), "max_risk": upper_risk(errors, kept, delta)}
 
 
@@ -239,7 +239,7 @@ def _by_group(halves: Halves, answers: Answers, aim: Aim) -> dict[str, Any]:
     }
 
 
-def _numbers(tested: Tested, passed: bool) -> dict[str, Any]:
+def _numbers(tested: Trial, passed: bool) -> dict[str, Any]:
     return {
         "threshold": tested.threshold if passed else None,
         "n_accepted": tested.kept,

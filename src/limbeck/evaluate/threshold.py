@@ -37,7 +37,7 @@ class Judged:
         return Judged(self.score[rows], self.right[rows], self.teacher_right[rows])
 
 
-class Tested(NamedTuple):
+class Trial(NamedTuple):
     """One threshold, what it kept, and the p-value that the promise is broken at it."""
 
     threshold: float
@@ -46,18 +46,18 @@ class Tested(NamedTuple):
     p_value: float
 
 
-Promise = Callable[[Judged, Floats], list[Tested]]
+Promise = Callable[[Judged, Floats], list[Trial]]
 """The tests of one promise at several thresholds."""
 
 
 def at_most_wrong(max_risk: float) -> Promise:
     """At most `max_risk` of the calls at or above the threshold are wrong: P(Bin(kept, α) ≤ errors)."""
 
-    def test(judged: Judged, thresholds: Floats) -> list[Tested]:
+    def test(judged: Judged, thresholds: Floats) -> list[Trial]:
         kept, errors = _counts(judged, thresholds)
         # No calls show nothing: the tail of an empty count is 1.
         tail = np.where(kept > 0, stats.binom.cdf(errors, np.maximum(kept, 1), max_risk), 1.0)
-        return _tested(thresholds, kept, errors, tail)
+        return _trials(thresholds, kept, errors, tail)
 
     return test
 
@@ -65,13 +65,13 @@ def at_most_wrong(max_risk: float) -> Promise:
 def at_least_right(accuracy: float) -> Promise:
     """At least `accuracy` of all calls are right, whoever answers them: the same tail, over all."""
 
-    def test(judged: Judged, thresholds: Floats) -> list[Tested]:
+    def test(judged: Judged, thresholds: Floats) -> list[Trial]:
         kept, errors = _counts(judged, thresholds)
         local = judged.score >= thresholds[:, None]  # (thresholds, N)
         wrong = np.where(local, ~judged.right, ~judged.teacher_right).sum(axis=1)
         n = len(judged.score)
         tail = stats.binom.cdf(wrong, n, 1 - accuracy) if n else np.ones(len(thresholds))
-        return _tested(thresholds, kept, errors, tail)
+        return _trials(thresholds, kept, errors, tail)
 
     return test
 
@@ -80,21 +80,21 @@ def at_most_worse(max_regret: float, delta: float) -> Promise:
     """The calls at or above the threshold are wrong at most `max_regret` more often than they would be
     with the teacher. The difference of one call is -1, 0 or 1, so that it is tested by betting."""
 
-    def test(judged: Judged, thresholds: Floats) -> list[Tested]:
+    def test(judged: Judged, thresholds: Floats) -> list[Trial]:
         kept, errors = _counts(judged, thresholds)
         worse = judged.teacher_right.astype(np.float64) - judged.right.astype(np.float64)
         tail = [
             mean_below((worse[judged.score >= one] + 1) / 2, (max_regret + 1) / 2, delta)
             for one in thresholds.tolist()
         ]
-        return _tested(thresholds, kept, errors, np.array(tail))
+        return _trials(thresholds, kept, errors, np.array(tail))
 
     return test
 
 
 def learn_then_test(
     fit: Judged, bound: Judged, promise: Promise, fewest: int, delta: float
-) -> Tested:
+) -> Trial:
     """The last threshold of the sequence that passes; where none does, the first one, that failed.
 
     It begins where `fit` gives the smallest p-value. Beginning with the surest calls instead would end
@@ -103,9 +103,9 @@ def learn_then_test(
     """
     thresholds = candidates(fit.score[np.isfinite(fit.score)], fewest)
     if not len(thresholds):
-        return Tested(math.inf, 0, 0, 1.0)
+        return Trial(math.inf, 0, 0, 1.0)
     begin = int(np.argmin([one.p_value for one in promise(fit, thresholds)]))
-    best: Tested | None = None
+    best: Trial | None = None
     for one in promise(bound, thresholds[begin:]):
         if one.p_value > delta:
             return best or one
@@ -140,8 +140,8 @@ def _counts(judged: Judged, thresholds: Floats) -> tuple[NDArray[np.int64], NDAr
     return local.sum(axis=1), (local & ~judged.right).sum(axis=1)
 
 
-def _tested(
+def _trials(
     thresholds: Floats, kept: NDArray[np.int64], errors: NDArray[np.int64], tail: Floats
-) -> list[Tested]:
+) -> list[Trial]:
     columns = thresholds.tolist(), kept.tolist(), errors.tolist(), tail.tolist()
-    return [Tested(*row) for row in zip(*columns, strict=True)]
+    return [Trial(*row) for row in zip(*columns, strict=True)]
