@@ -1,18 +1,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydantic import ValidationError
+from scipy import stats
+from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from limbeck.errors import DataError
+from limbeck.evaluate.aim import Aim
 from limbeck.evaluate.answers import Answers
-from limbeck.evaluate.calibrate import FIT_SHARE, fit_policy, more_calls_needed
-from limbeck.evaluate.rule import confidence_of, raw_score
+from limbeck.evaluate.calibrate import FIT_SHARE, divide, fit_policy, more_calls_needed
+from limbeck.evaluate.rule import confidence_of, raw_score, threshold_of
+from limbeck.evaluate.score import fit_boosted
 from limbeck.evaluate.signals.table import USUAL
+from limbeck.evaluate.worth import auroc, worth_of
 from limbeck.types import Policy
 
 Make = Callable[..., Answers]
@@ -123,3 +131,171 @@ def test_a_promise_outside_of_chance_is_refused(answers: Make, risk: float, sure
 def test_a_split_that_can_prove_nothing_is_refused(answers: Make) -> None:
     with pytest.raises(DataError, match="has 39 examples, and a promise needs hundreds"):
         fit_policy(answers(np.ones(39, dtype=np.bool_)), 0.1, 0.9)
+
+
+# ---- other aims ---------------------------------------------------------------------------------
+
+
+def test_a_policy_of_another_aim_says_what_it_aims_at_and_bounds_the_risk_too(
+    answers: Make,
+) -> None:
+    given = student(answers, n=1500)
+    given = replace(given, teacher_right=np.random.default_rng(1).random(1500) < 0.95)
+    aims = {
+        "accuracy": Aim(kind="accuracy", value=0.85),
+        "regret": Aim(kind="regret", value=0.1),
+        "budget": Aim(kind="budget", value=8.0, teacher_usd=0.01),
+    }
+    for kind, aim in aims.items():
+        policy = fit_policy(given, aim=aim)
+        assert (policy.aim, policy.goal) == (kind, aim.value)
+        assert policy.threshold is not None
+        assert policy.n_errors / policy.n_accepted < policy.max_risk < 0.5
+        assert policy.p_value is not None
+        assert policy.p_value <= 0.05
+
+
+def test_a_budget_is_kept_on_calls_that_were_not_seen(answers: Make) -> None:
+    aim = Aim(kind="budget", value=6.0, teacher_usd=0.01, audit_rate=0.1)
+    fresh = student(answers, n=5000, seed=99)
+    usable = np.array([said is not None for said in fresh.said])
+    over = 0
+    for seed in range(20):
+        policy = fit_policy(student(answers, n=800, seed=seed), aim=aim)
+        if policy.threshold is None:
+            continue
+        local = usable & (confidence_of(policy, fresh.signals) >= policy.threshold)
+        over += 10 * (1 - local.mean() * 0.9) > 6.0
+        assert 10 * (1 - local.mean() * 0.9) > 4.0, "the safest threshold that keeps it is taken"
+    assert over <= stats.binom.ppf(0.999, 20, 0.05)
+
+
+def test_a_budget_that_no_threshold_keeps_is_no_policy_and_one_that_pays_for_all_is_refused(
+    answers: Make,
+) -> None:
+    mute = student(answers, n=400)
+    mute = replace(mute, said=[None] * 400)
+    cheap = Aim(kind="budget", value=2.0, teacher_usd=0.01)
+    assert fit_policy(mute, aim=cheap).threshold is None
+    with pytest.raises(DataError, match="pays for the teacher on every call"):
+        fit_policy(student(answers), aim=Aim(kind="budget", value=11.0, teacher_usd=0.01))
+
+
+def test_a_promise_by_label_holds_for_each_label_at_once(answers: Make) -> None:
+    """The label `deny` is guessed: a threshold for all calls would hide it."""
+    broken = hidden = 0
+    for seed in range(30):
+        random = np.random.default_rng(seed)
+        n = 2000
+        said = np.where(random.random(n) < 0.8, "grant", "deny")
+        wrong = np.where(said == "grant", 0.005, 0.12)
+        given = replace(
+            answers(random.random(n) >= wrong, random.normal(size=(n, len(USUAL)))),
+            said=said.tolist(),
+        )
+        by_label = fit_policy(given, aim=Aim(value=0.05, by="label"))
+        rules = {rule.name: rule for rule in by_label.groups}
+        assert set(rules) == {"grant", "deny"}
+        assert rules["grant"].threshold is not None
+        broken += rules["deny"].threshold is not None
+        hidden += fit_policy(given, aim=Aim(value=0.05)).threshold is not None
+    assert broken <= stats.binom.ppf(0.999, 30, 0.05)
+    assert hidden > 25
+
+
+def test_a_group_with_too_few_calls_gets_no_threshold_and_costs_the_others_nothing(
+    answers: Make,
+) -> None:
+    given = answers(np.ones(600, dtype=np.bool_))
+    groups = ["large"] * 595 + ["tiny"] * 5
+    examples = [
+        example.model_copy(update={"group": group})
+        for example, group in zip(given.examples, groups, strict=True)
+    ]
+    policy = fit_policy(replace(given, examples=examples), aim=Aim(by="group"))
+    assert [rule.name for rule in policy.groups] == ["large"]
+    assert policy.groups[0].threshold is not None
+    assert threshold_of(policy, "grant", "large") == policy.groups[0].threshold
+    assert threshold_of(policy, "grant", "tiny") is None
+    assert threshold_of(policy, "grant", None) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"kind": "accuracy", "value": 1.5}, "wanted a share between 0 and 1"),
+        ({"kind": "budget", "value": 3.0}, "without what a call of the teacher costs"),
+        ({"kind": "regret", "value": 0.1, "by": "label"}, "wanted a risk"),
+    ],
+)
+def test_an_aim_that_cannot_be_kept_is_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Aim.model_validate(given)
+
+
+# ---- the rule -----------------------------------------------------------------------------------
+
+
+def bent(answers: Make, n: int = 2500, seed: int = 0) -> Answers:
+    """Right where the first signal is neither low nor high: no line through it can tell."""
+    random = np.random.default_rng(seed)
+    signals = random.normal(size=(n, len(USUAL)))
+    return answers(random.random(n) < np.where(np.abs(signals[:, 0]) < 1, 0.98, 0.4), signals)
+
+
+def test_a_rule_that_a_line_cannot_draw_is_boosted_and_travels_in_the_policy(
+    answers: Make,
+) -> None:
+    given = bent(answers)
+    policy = fit_policy(given, 0.1, 0.9)
+    assert policy.kind == "boosted"
+    assert policy.threshold is not None
+    again = Policy.model_validate_json(policy.model_dump_json())
+    fresh = bent(answers, seed=1)
+    p = confidence_of(again, fresh.signals)
+    assert np.array_equal(p, confidence_of(policy, fresh.signals))
+    assert auroc(p, fresh.right) > 0.8
+    assert policy.n_accepted > 0.5 * policy.n_bound
+
+
+def test_boosted_steps_add_up_to_what_the_library_predicts(answers: Make) -> None:
+    given = bent(answers, n=800)
+    model = GradientBoostingClassifier(
+        max_depth=1, n_estimators=60, learning_rate=0.2, subsample=0.8, random_state=0
+    ).fit(given.signals, given.right)
+    ours = fit_boosted(given.signals, given.right).raw(given.signals)
+    theirs = model.predict_proba(given.signals)[:, 1]
+    # The library reads signals in single precision, so that one on a cut may fall to its other side.
+    assert np.mean(np.abs(ours - theirs) < 1e-9) > 0.99
+
+
+def test_probabilities_are_calibrated_and_keep_the_order_of_the_score(answers: Make) -> None:
+    policy = fit_policy(student(answers, n=4000), 0.1, 0.9)
+    fresh = student(answers, n=8000, seed=5)
+    rows = np.array([said is not None for said in fresh.said])
+    p, raw = (f(policy, fresh.signals[rows]) for f in (confidence_of, raw_score))
+    order = np.argsort(raw)
+    assert (np.diff(p[order])[np.diff(raw[order]) > 1e-12] > 0).all()
+    for some in np.array_split(np.argsort(p), 8):
+        assert p[some].mean() == pytest.approx(fresh.right[rows][some].mean(), abs=0.06)
+
+
+# ---- what signals are worth ---------------------------------------------------------------------
+
+
+def test_a_signal_that_tells_adds_and_one_of_noise_does_not(answers: Make) -> None:
+    given = student(answers, n=2500)
+    worth = {one.signal: one for one in worth_of(USUAL, given.signals, divide(given))}
+    telling, noise, constant = (worth[USUAL[at]] for at in (0, 5, 3))
+    assert telling.interval.low > 0.01
+    assert telling.alone > 0.7
+    assert abs(noise.adds) < 0.01
+    assert 0.4 < noise.alone < 0.6
+    assert constant.alone == 0.5
+    assert constant.adds == pytest.approx(0, abs=1e-6)
+
+
+def test_without_right_and_wrong_answers_nothing_is_said_of_signals(answers: Make) -> None:
+    given = answers(np.ones(300, dtype=np.bool_))
+    assert worth_of(USUAL, given.signals, divide(given)) == []
+    assert auroc(np.arange(3.0), np.ones(3, dtype=np.bool_)) == 0.5

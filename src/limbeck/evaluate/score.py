@@ -88,7 +88,7 @@ def fit_boosted(signals: Floats, right: Bools) -> Score:
     from sklearn.ensemble import GradientBoostingClassifier
 
     model = GradientBoostingClassifier(
-        max_depth=1, n_estimators=120, learning_rate=0.1, subsample=0.8, random_state=0
+        max_depth=1, n_estimators=60, learning_rate=0.2, subsample=0.8, random_state=0
     )
     model.fit(signals, right)
     jumps: list[dict[float, float]] = [{} for _ in range(signals.shape[1])]
