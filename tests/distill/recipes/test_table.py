@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 import limbeck.distill.recipes
-from limbeck.distill.recipes.table import CONTROL, TABLE, load_recipe, recipe_settings
+from limbeck.distill.recipes.table import (
+    CONTROL,
+    TABLE,
+    load_recipe,
+    recipe_settings,
+    training_of,
+)
 from limbeck.errors import ConfigError
 from limbeck.types import Example, Tree
 
@@ -81,7 +87,23 @@ def test_only_a_rationale_before_the_answer_can_have_caused_it() -> None:
         ask = recipe.ask(recipe_settings(recipe, {}))
         causal[name] = ask.causal
         assert ask.causal == (ask.order == "rationale_answer")
-    assert [name for name, is_causal in causal.items() if is_causal] == ["think-first"]
+    never = ["label", "multitask", "answer-first", "adaptive"]
+    assert [name for name, is_causal in causal.items() if not is_causal] == never
+
+
+def test_multitask_may_be_weighed_as_the_paper_writes_it() -> None:
+    weights = [branch[1][2] for branch in written(made("multitask", lam=3))]
+    assert weights == [1.0, 3.0]
+    # The same mixture up to a factor: alpha = 1 / (1 + lambda).
+    as_alpha = [branch[1][2] for branch in written(made("multitask", alpha=0.25))]
+    assert as_alpha == [weight / 4 for weight in weights]
+    with pytest.raises(ConfigError, match="alpha and lam are both given"):
+        made("multitask", alpha=0.25, lam=3)
+
+
+def test_recipes_of_several_trainings_name_a_function_that_runs_them() -> None:
+    several = [name for name in TABLE if training_of(load_recipe(name)) is not None]
+    assert several == ["adaptive", "socratic", "bootstrap", "on-policy"]
 
 
 def test_a_recipe_can_be_named_by_its_module() -> None:
@@ -91,7 +113,7 @@ def test_a_recipe_can_be_named_by_its_module() -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("labl", "there is no recipe 'labl'; wanted one of ['answer-first', 'label'"),
+        ("labl", "there is no recipe 'labl'; wanted one of ['adaptive', 'answer-first'"),
         ("no.such.module", "the recipe 'no.such.module' cannot be imported"),
         ("limbeck.types", "lacks ['Settings', 'trees', 'ask']"),
     ],
