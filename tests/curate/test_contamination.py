@@ -12,7 +12,9 @@ from limbeck.curate.contamination import (
     Contamination,
     ContaminationSettings,
     contaminated,
+    find_hits,
     read_evaluation,
+    wanted,
 )
 from limbeck.errors import ImportFileError
 
@@ -37,7 +39,10 @@ def found(
 ) -> tuple[list[str | None], Contamination]:
     made = frame(*({"split": "train", **row} for row in rows), split=pl.String())
     settings = ContaminationSettings(**given)
-    said, counts = contaminated(made, read_evaluation([file]), settings)
+    evaluation = read_evaluation([file])
+    places = pl.Series(range(made.height), dtype=pl.UInt32)
+    hits = find_hits(made, wanted(evaluation, settings), places)
+    said, counts = contaminated(made, hits, evaluation, settings, lambda at: made[at])
     return said.to_list(), counts
 
 

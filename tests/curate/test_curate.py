@@ -46,7 +46,7 @@ def digests(folder: Path) -> dict[str, str]:
 def test_where_students_are_judged_no_chain_drops_a_trace(
     many: tuple[Task, list[Trace], dict[str, Outcome]],
 ) -> None:
-    rows = examine(many[1], many[2], many[0]).rows
+    rows = examine(many[1], many[2], many[0]).with_texts()
     judged = rows.filter(pl.col("split") != "train")
     assert judged.filter(pl.col("rationale").str.contains("</s>")).height > 10
     assert judged.filter(~pl.col("correct")).height > 5
@@ -63,7 +63,7 @@ def test_the_quality_of_a_chain_never_moves_an_input_to_another_split(
     split_of = []
     for chain in ("A clear rule.", BAD):
         traces = [trace(f"case {n}", raw=f"{chain}\nAnswer: deny") for n in range(100)]
-        rows = examine(traces, {}, task).rows
+        rows = examine(traces, {}, task).with_texts()
         split_of.append(dict(rows.select("input", "split").iter_rows()))
     assert split_of[0] == split_of[1]
 
@@ -161,7 +161,7 @@ def test_what_is_no_teachers_reply_is_set_aside(trace: Make, choice_task: Task) 
         trace("b", raw="Answer: deny", source="student"),
         trace("c", raw="", status="error", split="test"),
     ]
-    rows = examine(traces, {}, choice_task).rows
+    rows = examine(traces, {}, choice_task).with_texts()
     reasons = dict(rows.select("input", "reason").iter_rows())
     assert reasons == {"a": None, "b": "student_reply", "c": "failed_call"}
 

@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from limbeck.curate import dataset as module
@@ -121,10 +120,10 @@ def test_a_full_disk_leaves_nothing_behind_and_earlier_datasets_whole(
 ) -> None:
     plain = module._write_table
 
-    def full(folder: Path, name: str, table: pl.DataFrame) -> None:
+    def full(folder: Path, name: str, pieces: list[Path]) -> None:
         if name == "dropped":
             raise OSError(errno.ENOSPC, "No space left on device")
-        plain(folder, name, table)
+        plain(folder, name, pieces)
 
     monkeypatch.setattr(module, "_write_table", full)
     with pytest.raises(DatasetError, match="No space left on device; earlier datasets are as they"):

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from limbeck.curate.duplicates import Clusters, DuplicateSettings, near_repeats, repeats, thin
+from limbeck.curate.index import index
 from limbeck.curate.near import sketch
 from limbeck.types import Task
 
@@ -17,7 +18,9 @@ def kept(
     frame: Frame, *rows: dict[str, Any], split: str = "train", per_input: int = 1
 ) -> list[int]:
     made = frame(*({"split": split, **row} for row in rows), split=pl.String())
-    found = repeats(made, DuplicateSettings(per_input=per_input)).to_list()
+    chains = sketch(made["rationale"].str.to_lowercase(), 8, 0.85, True)
+    made = index(made, 0).with_row_index("at")
+    found = repeats(made, DuplicateSettings(per_input=per_input), chains).to_list()
     return [place for place, evidence in enumerate(found) if evidence is None]
 
 
@@ -50,7 +53,7 @@ def test_different_inputs_are_no_duplicates_and_the_evidence_names_the_kept(fram
         {"input": "A", "split": "train"},
         split=pl.String(),
     )
-    found = repeats(made, DuplicateSettings()).to_list()
+    found = repeats(index(made, 0), DuplicateSettings()).to_list()
     assert found == [None, None, "the same input is kept as sha256:0000…"]
 
 
@@ -67,7 +70,7 @@ def near(
     sketches = sketch(keys, settings.shingle, settings.similarity, settings.numbers)
     place = {key: at for at, key in enumerate(keys)}
     found, clusters = near_repeats(
-        made, task, settings, sketches, np.array([place[key] for key in made["key"]])
+        index(made, 0), task, settings, sketches, np.array([place[key] for key in made["key"]])
     )
     return found.to_list(), clusters
 

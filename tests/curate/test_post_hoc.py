@@ -18,7 +18,7 @@ def asked(
 
 
 def rows_of(task: Task, trace: Trace, made: PostHoc) -> tuple[str | None, str | None]:
-    row = examine([trace], {}, task, None, None, {trace.id: made}).rows.row(0, named=True)
+    row = examine([trace], {}, task, None, None, {trace.id: made}).with_texts().row(0, named=True)
     return row["rationale"], row["origin"]
 
 

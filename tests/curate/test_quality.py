@@ -56,7 +56,9 @@ def found(name: str, rate: float = 0.37, n: int = 400, seed: int = 1) -> pl.Data
         traces.append(trace)
         wrong_step = fault is not None and fault.startswith("wrong_step")
         fault_of[trace.id] = reply.detail if wrong_step else fault
-    rows = examine(traces, {}, task).rows.select("trace_id", "reason", "evidence", "rationale")
+    rows = (
+        examine(traces, {}, task).with_texts().select("trace_id", "reason", "evidence", "rationale")
+    )
     faults = [fault_of[trace_id] for trace_id in rows["trace_id"]]
     return rows.with_columns(pl.Series("fault", faults, dtype=pl.String))
 

@@ -37,7 +37,8 @@ def examined(
 def test_run_on_text_leaks_into_no_row(examined: tuple[str, Examination]) -> None:
     _, found = examined
     assert found.summary.ran_on > 0.9 * found.summary.traces
-    kept = found.rows.filter(pl.col("reason").is_null() & pl.col("rationale").is_not_null())
+    rows = found.rows.hstack(found.originals.frame(found.rows, ["rationale", "reply"]))
+    kept = rows.filter(pl.col("reason").is_null() & pl.col("rationale").is_not_null())
     invented = kept["rationale"].str.contains(r"\n(?:Q:|Premise:|Hypothesis:|Answer Choices:)")
     assert not invented.any()
     assert kept["reply"].str.contains(r"\n(?:Q:|Premise:)").sum() > 0.8 * kept.height

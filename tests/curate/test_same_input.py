@@ -116,7 +116,7 @@ def test_an_evaluation_set_keeps_its_texts_out_of_what_is_fitted(
     alike: tuple[Task, list[Trace], dict[str, Outcome]], tmp_path: Path
 ) -> None:
     task, traces, truths = alike
-    before = examine(traces, truths, task).rows
+    before = examine(traces, truths, task).with_texts()
     fitted = before.filter(pl.col("reason").is_null() & pl.col("split").is_in(["train"]))
     asked = fitted["input"].to_list()[0]
     file = tmp_path / "held.jsonl"

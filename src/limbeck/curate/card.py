@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,12 @@ def write_cards(
     rows: pl.DataFrame,
     summary: Summary,
     caveats: tuple[str, ...],
+    texts: Callable[[pl.DataFrame], pl.DataFrame],
 ) -> None:
-    """Write `card.md` and `card.html` into `folder`; the same content gives the same bytes."""
+    """Write `card.md` and `card.html` into `folder`; the same content gives the same bytes.
+
+    `texts` gives the texts of some of `rows`, as an examination does.
+    """
     view = {
         "name": name,
         "hash": dataset_hash,
@@ -43,7 +47,7 @@ def write_cards(
         "caveats": caveats,
         "splits": list(summary.splits),
         "funnel": _funnel(summary),
-        "drops": _drops(rows, summary),
+        "drops": _drops(rows, summary, texts),
         "labels": _labels(summary),
         "others": settings.model_dump(include={"duplicates", "contamination"}),
         "sames": _sames(summary, settings),
@@ -85,8 +89,12 @@ def _funnel(summary: Summary) -> list[dict[str, Any]]:
     ]
 
 
-def _drops(rows: pl.DataFrame, summary: Summary) -> list[dict[str, Any]]:
+def _drops(
+    rows: pl.DataFrame, summary: Summary, texts: Callable[[pl.DataFrame], pl.DataFrame]
+) -> list[dict[str, Any]]:
     dropped = rows.filter(pl.col("reason").is_not_null())
+    shown = dropped.filter(pl.int_range(pl.len()).over("reason") < EXAMPLES)
+    shown = shown.hstack(texts(shown).drop("trace_id"))
     return [
         {
             "reason": reason,
@@ -95,9 +103,7 @@ def _drops(rows: pl.DataFrame, summary: Summary) -> list[dict[str, Any]]:
             "share": sum(by_split.values()) / max(summary.traces, 1),
             "examples": [
                 _example(row)
-                for row in dropped.filter(pl.col("reason") == reason)
-                .head(EXAMPLES)
-                .iter_rows(named=True)
+                for row in shown.filter(pl.col("reason") == reason).iter_rows(named=True)
             ],
         }
         for reason, by_split in summary.drops.items()

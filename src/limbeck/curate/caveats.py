@@ -67,7 +67,7 @@ def _about_truth(rows: pl.DataFrame, summary: Summary) -> Iterator[str]:
 
 
 def _about_rationales(train: pl.DataFrame) -> Iterator[str]:
-    kept = train.filter(pl.col("reason").is_null() & pl.col("rationale").is_not_null())
+    kept = train.filter(pl.col("reason").is_null() & pl.col("characters").is_not_null())
     asked = kept.filter(pl.col("origin") == "post_hoc").height
     if asked:
         yield (

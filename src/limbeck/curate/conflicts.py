@@ -7,6 +7,7 @@ knows, and all traces of the input are set apart as `conflicting_truth`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
@@ -40,14 +41,19 @@ class Conflicts(Noun):
     """Those set apart come first, then those with the most traces."""
 
 
-def find_conflicts(rows: pl.DataFrame, task: Task) -> Conflicts:
-    """The conflicts among the replies of an examined frame; the task judges what is different."""
+def find_conflicts(
+    rows: pl.DataFrame, task: Task, texts: Callable[[pl.DataFrame], pl.DataFrame]
+) -> Conflicts:
+    """The conflicts among the replies of an examined index; the task judges what is different.
+
+    `texts` gives the texts of some of `rows`.
+    """
     answered = rows.filter(
         pl.col("answer").is_not_null() & pl.col("reason").is_in(_NO_REPLY).fill_null(False).not_()
     )
     several = answered.filter(pl.col("answer").n_unique().over("key") > 1)
     grouped = several.group_by("key").agg(
-        pl.col("input", "choices").first(),
+        pl.col("part", "row").first(),
         pl.col("answer"),
         pl.col("truth", "truth_source").drop_nulls().first(),
     )
@@ -63,23 +69,32 @@ def find_conflicts(rows: pl.DataFrame, task: Task) -> Conflicts:
         by_outcome=len(found) - apart - by_checks,
         by_checks=by_checks,
         set_apart=apart,
-        examples=tuple(_example(row) for row in found[:EXAMPLES]),
+        examples=_examples(found[:EXAMPLES], texts),
     )
 
 
 def _differ(row: dict[str, Any], task: Task) -> bool:
     first, *others = sorted(set(row["answer"]))
-    choices = tuple(row["choices"])
-    return any(judge(task, other, first, choices).score < 0.5 for other in others)
+    return any(judge(task, other, first).score < 0.5 for other in others)
 
 
-def _example(row: dict[str, Any]) -> Conflict:
+def _examples(
+    found: list[dict[str, Any]], texts: Callable[[pl.DataFrame], pl.DataFrame]
+) -> tuple[Conflict, ...]:
+    if not found:
+        return ()
+    places = {name: [row[name] for row in found] for name in ("part", "row")}
+    inputs = texts(pl.DataFrame(places))["input"].to_list()
+    return tuple(_example(row, asked) for row, asked in zip(found, inputs, strict=True))
+
+
+def _example(row: dict[str, Any], asked: str) -> Conflict:
     counts: dict[str, int] = {}
     for answer in row["answer"]:
         said = excerpt(answer, 120)
         counts[said] = counts.get(said, 0) + 1
     return Conflict(
-        input=excerpt(row["input"], 300),
+        input=excerpt(asked, 300),
         answers=dict(sorted(counts.items(), key=lambda one: (-one[1], one[0]))),
         truth=None if row["truth"] is None else excerpt(row["truth"], 120),
         truth_source=row["truth_source"],

@@ -9,7 +9,7 @@ of a row of the set counts: keep its other columns out of the file where they ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,33 +85,104 @@ def read_evaluation(paths: Sequence[Path]) -> Evaluation:
     return Evaluation(tuple(one for one, _ in found), tuple(texts for _, texts in found))
 
 
-def contaminated(
-    frame: pl.DataFrame, evaluation: Evaluation, settings: ContaminationSettings
-) -> tuple[pl.Series, Contamination]:
-    """The evidence against each row of the splits FITTED that has an evaluation text, or null."""
+@dataclass(frozen=True)
+class Wanted:
+    """What is looked for: every run of words of the evaluation texts, sorted, with the first source
+    that has it (W,), and each text as a whole with its source."""
+
+    words: int
+    codes: Words64
+    sources: Places
+    whole: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Hits:
+    """What was found in some traces, by their place in the index.
+
+    `exact` has `at` and `source`: the input is a text of that source. `runs` has `at`, `column`
+    (`input` or `chain`), `nth`, `code` and `source`: the run of words that begins at the word `nth`.
+    """
+
+    exact: pl.DataFrame
+    runs: pl.DataFrame
+
+
+Lookup = Callable[[pl.Series], pl.DataFrame]
+"""`input` and `rationale` of the traces at some places of the index, in that order."""
+
+
+def wanted(evaluation: Evaluation, settings: ContaminationSettings) -> Wanted:
+    """What is looked for, once for all batches."""
+    codes, sources = [], []
+    for at, texts in enumerate(evaluation.texts):
+        _, _, own = phrases(texts, settings.words)
+        codes.append(np.unique(own))
+        sources.append(np.full(codes[-1].size, at, dtype=np.int64))
+    # One that nothing has, so that there is always something to compare with.
+    codes.append(hash_texts(["\x1f"]))
+    sources.append(np.zeros(1, dtype=np.int64))
+    unique, first = np.unique(np.concatenate(codes), return_index=True)
+    known = {text: at for at, own in reversed(list(enumerate(evaluation.texts))) for text in own}
+    whole = pl.DataFrame(
+        {"text": list(known), "source": list(known.values())},
+        schema={"text": pl.String, "source": pl.Int64},
+    )
+    return Wanted(settings.words, unique, np.concatenate(sources)[first], whole)
+
+
+def find_hits(frame: pl.DataFrame, sought: Wanted, at: pl.Series) -> Hits:
+    """What of it stands in a batch of traces, whose places in the index are `at`."""
     inputs = _plain(frame["input"])
-    columns = {"input": inputs, "chain": _plain(frame["rationale"])}
-    fitted = frame["split"].is_in(FITTED).to_numpy()
-    exact = _exact(inputs, evaluation)
-    hits = [_hits(texts, evaluation, settings.words) for texts in columns.values()]
-    template = _template(frame["key"], hits, settings.common)
-    found: list[str | None] = [None] * frame.height
-    for (what, texts), (rows, nth, codes, sources) in zip(columns.items(), hits, strict=True):
-        own = np.flatnonzero(~np.isin(codes, template) & fitted[rows])
-        rows, first = np.unique(rows[own], return_index=True)
-        for row, hit in zip(rows.tolist(), own[first].tolist(), strict=True):
-            if found[row] is None:
-                begin = int(nth[hit])
-                said = excerpt(" ".join(texts[row].split(" ")[begin : begin + settings.words]))
-                name = evaluation.sources[int(sources[hit])].name
-                found[row] = f"{settings.words} words of its {what} stand in {name}: {said!r}"
-    by_phrase = sum(evidence is not None for evidence in found)
-    same = np.flatnonzero((exact >= 0) & fitted).tolist()
-    by_phrase -= sum(found[row] is not None for row in same)
-    for row in same:
-        found[row] = f"its input is a text of {evaluation.sources[int(exact[row])].name}"
+    exact = pl.DataFrame({"at": at, "text": inputs}).join(sought.whole, on="text")
+    runs = [
+        _runs(texts, sought, at).with_columns(pl.lit(column).alias("column"))
+        for column, texts in (("input", inputs), ("chain", _plain(frame["rationale"])))
+    ]
+    return Hits(exact.select("at", "source"), pl.concat(runs))
+
+
+def joined(hits: Sequence[Hits]) -> Hits:
+    """The hits of several batches, at least one."""
+    return Hits(pl.concat([one.exact for one in hits]), pl.concat([one.runs for one in hits]))
+
+
+def contaminated(
+    rows: pl.DataFrame,
+    hits: Hits,
+    evaluation: Evaluation,
+    settings: ContaminationSettings,
+    lookup: Lookup,
+) -> tuple[pl.Series, Contamination]:
+    """The evidence against each trace of an index that is in one of the splits FITTED and has an
+    evaluation text, or null."""
+    fitted = rows.select(pl.col("split").is_in(FITTED)).to_series()
+    template = _template(rows["key"], hits.runs, settings.common)
+    runs = hits.runs.filter(
+        ~pl.col("code").is_in(template.implode()) & fitted.gather(hits.runs["at"])
+    )
+    # Its input before its chain, and the first run in each.
+    first = runs.sort("at", pl.col("column") == "chain", "nth").unique("at", keep="first")
+    exact = hits.exact.filter(fitted.gather(hits.exact["at"]))
+    first = first.join(exact, on="at", how="anti").sort("at")
+    texts = lookup(first["at"])
+    found: list[str | None] = [None] * rows.height
+    for (at, column, nth, source), (asked, chain) in zip(
+        first.select("at", "column", "nth", "source").iter_rows(),
+        texts.select("input", "rationale").iter_rows(),
+        strict=True,
+    ):
+        [plain] = _plain(pl.Series([asked if column == "input" else chain], dtype=pl.String))
+        said = excerpt(" ".join(plain.split(" ")[nth : nth + settings.words]))
+        name = evaluation.sources[source].name
+        found[at] = f"{settings.words} words of its {column} stand in {name}: {said!r}"
+    for at, source in exact.select("at", "source").iter_rows():
+        found[at] = f"its input is a text of {evaluation.sources[source].name}"
     counts = Contamination(
-        sources=evaluation.sources, exact=len(same), phrases=by_phrase, template=template.size
+        sources=evaluation.sources,
+        exact=exact.height,
+        phrases=first.height,
+        template=template.len(),
     )
     return pl.Series("evidence", found, dtype=pl.String), counts
 
@@ -132,61 +203,29 @@ def _plain(texts: pl.Series) -> pl.Series:
     return clean(texts.str.normalize("NFKC").str.to_lowercase())
 
 
-def _exact(texts: pl.Series, evaluation: Evaluation) -> Places:
-    """Which source each text is of as a whole, (N,); -1 where it is of none."""
-    known = {text: at for at, own in reversed(list(enumerate(evaluation.texts))) for text in own}
-    table = pl.DataFrame(
-        {"text": list(known), "source": list(known.values())},
-        schema={"text": pl.String, "source": pl.Int64},
-    )
-    joined = (
-        texts.alias("text").to_frame().join(table, on="text", how="left", maintain_order="left")
-    )
-    return joined["source"].fill_null(-1).to_numpy()
-
-
-def _hits(
-    texts: pl.Series, evaluation: Evaluation, words: int
-) -> tuple[Places, Places, Words64, Places]:
-    """Runs of words that an evaluation text has too: row, first word, hash and source."""
-    wanted, source = _wanted(evaluation, words)
+def _runs(texts: pl.Series, sought: Wanted, at: pl.Series) -> pl.DataFrame:
+    """The runs of words that an evaluation text has too."""
     sizes = texts.str.len_bytes().to_numpy().astype(np.int64) + 1
-    found: list[tuple[Places, Places, Words64]] = []
+    none = np.zeros(0, dtype=np.int64)
+    found = [(none, none, none.astype(np.uint64))]
     for begin, end in chunks(sizes, _AT_ONCE):
-        rows, nth, codes = phrases(texts[begin:end].to_list(), words)
-        hit = wanted[np.searchsorted(wanted, codes).clip(max=wanted.size - 1)] == codes
+        rows, nth, codes = phrases(texts[begin:end].to_list(), sought.words)
+        near = np.searchsorted(sought.codes, codes).clip(max=sought.codes.size - 1)
+        hit = sought.codes[near] == codes
         found.append((rows[hit] + begin, nth[hit], codes[hit]))
-    if not found:
-        nothing = np.zeros(0, dtype=np.int64)
-        return nothing, nothing, nothing.astype(np.uint64), nothing
     rows, nth, codes = (np.concatenate(part) for part in zip(*found, strict=True))
-    return rows, nth, codes, source[np.searchsorted(wanted, codes)]
-
-
-def _wanted(evaluation: Evaluation, words: int) -> tuple[Words64, Places]:
-    """Every run of words of the evaluation texts, sorted, and the first source that has it."""
-    codes, sources = [], []
-    for at, texts in enumerate(evaluation.texts):
-        _, _, own = phrases(texts, words)
-        codes.append(np.unique(own))
-        sources.append(np.full(codes[-1].size, at, dtype=np.int64))
-    # One that nothing has, so that there is always something to compare with.
-    codes.append(hash_texts(["\x1f"]))
-    sources.append(np.zeros(1, dtype=np.int64))
-    unique, first = np.unique(np.concatenate(codes), return_index=True)
-    return unique, np.concatenate(sources)[first]
-
-
-def _template(
-    keys: pl.Series, hits: Sequence[tuple[Places, Places, Words64, Places]], most: int
-) -> Words64:
-    """The runs of words that stand in more than `most` different inputs, or their chains."""
-    key = keys.rank("dense").to_numpy()
-    table = pl.DataFrame(
+    return pl.DataFrame(
         {
-            "code": np.concatenate([codes for _, _, codes, _ in hits]),
-            "key": np.concatenate([key[rows] for rows, _, _, _ in hits]),
+            "at": at.gather(rows),
+            "nth": nth,
+            "code": codes,
+            "source": sought.sources[np.searchsorted(sought.codes, codes)],
         }
     )
-    counted = table.unique().group_by("code").len().filter(pl.col("len") > most)
-    return counted["code"].sort().to_numpy()
+
+
+def _template(keys: pl.Series, runs: pl.DataFrame, most: int) -> pl.Series:
+    """The runs of words that stand in more than `most` different inputs, or their chains."""
+    table = runs.select("code", keys.gather(runs["at"]).alias("key")).unique()
+    counted = table.group_by("code").len().filter(pl.col("len") > most)
+    return counted["code"].sort()

@@ -10,27 +10,28 @@ The order matters. Splits come first, by hash, so that no check can influence wh
 4. in `train` every check must pass, whatever recipe is used later: the label-only control sees the
    same examples as the students that learn from chains;
 5. one trace of each input is kept, and of near-duplicates one, where that is asked for.
+
+The texts are looked at batch by batch, here or in other processes, and lie on disk in between; what
+compares traces is decided on an index of narrow rows. Neither the size of the batches nor who worked
+on them changes a byte of the result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import polars as pl
-
-from limbeck.curate import splits
-from limbeck.curate.caveats import find_caveats
 from limbeck.curate.contamination import Evaluation
 from limbeck.curate.dataset import DatasetInfo, write_dataset
-from limbeck.curate.decide import decide
+from limbeck.curate.engine import Engine, Here
 from limbeck.curate.examination import Examination
-from limbeck.curate.frame import NO_RATIONALES, Progress, read_frame
+from limbeck.curate.frame import NO_RATIONALES, Progress
+from limbeck.curate.inspect import inspect
 from limbeck.curate.refusal import refusal
 from limbeck.curate.settings import CurateSettings, resolve_settings
-from limbeck.curate.summary import summarize
-from limbeck.curate.truth import settle
+from limbeck.curate.sources import batches_of
 from limbeck.errors import DatasetError
+from limbeck.store.records import Record
 from limbeck.types import Outcome, PostHoc, Task, Trace
 
 
@@ -50,8 +51,9 @@ def curate(
     DatasetError where nothing, or only one label, is left to train on, and where the folder cannot
     be written; earlier datasets are never touched.
     """
-    examined = examine(traces, truths, task, settings, progress, post_hoc, evaluation)
-    return write(examined, out_dir, progress)
+    records = batches_of(traces, truths, post_hoc)
+    with examine_records(records, task, settings, progress, evaluation, out_dir) as examined:
+        return write(examined, out_dir, progress)
 
 
 def write(examined: Examination, out_dir: Path, progress: Progress | None = None) -> DatasetInfo:
@@ -61,9 +63,7 @@ def write(examined: Examination, out_dir: Path, progress: Progress | None = None
         raise DatasetError(refused)
     if progress is not None:
         progress("writing the dataset", examined.rows.height)
-    return write_dataset(
-        out_dir, examined.task, examined.settings, examined.rows, examined.summary, examined.caveats
-    )
+    return write_dataset(out_dir, examined)
 
 
 def examine(
@@ -77,35 +77,23 @@ def examine(
 ) -> Examination:
     """Decide about every trace and write nothing. `post_hoc` are rationales by trace id, for traces
     that have none of their own; `evaluation` are texts that must not be trained on."""
+    records = batches_of(traces, truths, post_hoc)
+    return examine_records(records, task, settings, progress, evaluation)
+
+
+def examine_records(
+    records: Iterable[Sequence[Record]],
+    task: Task,
+    settings: CurateSettings | None = None,
+    progress: Progress | None = None,
+    evaluation: Evaluation | None = None,
+    spill_to: Path | None = None,
+    engine: Engine | None = None,
+) -> Examination:
+    """The same of traces as the store has them, in batches, each of which fits in memory.
+
+    More than a few batches are laid down in a folder in `spill_to` (without one: where temporary
+    files are) until the examination is closed. `engine` does the work; it is closed with it.
+    """
     settings = settings or resolve_settings(task)
-    frame = read_frame(traces, truths, task, progress, post_hoc)
-    frame = settle(frame, task).with_columns(splits.assign(frame, task))
-    verdicts = _run_checks(frame, task, settings, progress)
-    if progress is not None:
-        progress("looking for duplicates", frame.height)
-    decided = decide(frame, verdicts, task, settings, evaluation)
-    summary = summarize(decided, task)
-    caveats = find_caveats(decided.rows, summary, task)
-    return Examination(task, settings, decided.rows, verdicts, summary, caveats)
-
-
-def _run_checks(
-    frame: pl.DataFrame, task: Task, settings: CurateSettings, progress: Progress | None
-) -> pl.DataFrame:
-    """`trace_id`, `check`, `verdict` and `evidence`, in the order of the checks."""
-    said = []
-    for check in settings.active():
-        if progress is not None:
-            progress(f"checking {check.name}", frame.height)
-        result = check.run(frame, task)
-        said.append(
-            result.select(
-                frame["trace_id"],
-                pl.lit(check.name).alias("check"),
-                "verdict",
-                "evidence",
-            )
-        )
-    names = {"trace_id": pl.String, "check": pl.String, "verdict": pl.Boolean}
-    empty = pl.DataFrame(schema={**names, "evidence": pl.String})
-    return pl.concat([empty, *said])
+    return inspect(records, task, settings, progress, evaluation, spill_to, engine or Here())

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,9 @@ from pydantic import ValidationError
 
 import limbeck
 from limbeck.curate.card import write_cards
+from limbeck.curate.examination import Examination
+from limbeck.curate.originals import TEXTS
+from limbeck.curate.parts import Spill
 from limbeck.curate.settings import CurateSettings
 from limbeck.curate.summary import Summary
 from limbeck.errors import DatasetError
@@ -59,6 +61,14 @@ answer in `train`, the truth elsewhere. `teacher_answer` is null where the teach
 DROPPED = (
     "trace_id", "split", "reason", "evidence", "input", "rationale", "answer", "truth",
 )  # fmt: skip
+
+DECIDED = (
+    "split", "group", "origin", "answer", "correct", "truth", "truth_source", "reason", "evidence",
+)  # fmt: skip
+"""Columns of an examination that go into the files, beside the texts."""
+
+ROW_GROUP = 16_384
+"""Rows that a reader of a file takes at once."""
 
 
 class Manifest(Noun):
@@ -150,52 +160,39 @@ class Dataset:
         return pl.read_parquet(self.path / "dropped.parquet")
 
 
-def write_dataset(
-    out_dir: Path,
-    task: Task,
-    settings: CurateSettings,
-    rows: pl.DataFrame,
-    summary: Summary,
-    caveats: tuple[str, ...],
-) -> DatasetInfo:
-    """Write the examined `rows` as a dataset; one with the same content is left as it is.
+def write_dataset(out_dir: Path, examined: Examination) -> DatasetInfo:
+    """Write what was examined as a dataset; one with the same content is left as it is.
 
     Nothing is visible under its name before all of it is on disk. Raises DatasetError if the
     folder cannot be written.
     """
-    folder = out_dir / f".writing-{uuid.uuid4().hex}"
-    with _disk(out_dir):
-        folder.mkdir(parents=True)
-        try:
-            for split in summary.splits:
-                _write_table(folder, split, _examples(rows, split))
-            dropped = rows.filter(pl.col("reason").is_not_null()).with_columns(
-                pl.coalesce("answer", "answer_raw").alias("answer")
-            )
-            _write_table(folder, "dropped", dropped.select(DROPPED))
-            manifest = Manifest(
-                code=limbeck.__version__,
-                task=task,
-                settings=settings,
-                summary=summary,
-                caveats=caveats,
-                files=_hashes(folder),
-            )
-            manifest = manifest.model_copy(update={"hash": manifest.derived_hash()})
-            name = f"{task.name}-{manifest.hash.removeprefix('sha256:')[:8]}"
-            write_cards(folder, name, manifest.hash, task, settings, rows, summary, caveats)
-            manifest = manifest.model_copy(update={"files": _hashes(folder)})
-            (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", "utf-8")
-            reused = _publish(folder, out_dir / name)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    task, settings, summary = examined.task, examined.settings, examined.summary
+    with _disk(out_dir), _half_written(out_dir) as folder:
+        _write_tables(folder, examined)
+        manifest = Manifest(
+            code=limbeck.__version__,
+            task=task,
+            settings=settings,
+            summary=summary,
+            caveats=examined.caveats,
+            files=_hashes(folder),
+        )
+        manifest = manifest.model_copy(update={"hash": manifest.derived_hash()})
+        name = f"{task.name}-{manifest.hash.removeprefix('sha256:')[:8]}"
+        write_cards(
+            folder, name, manifest.hash, task, settings, examined.rows, summary,
+            examined.caveats, examined.texts,
+        )  # fmt: skip
+        manifest = manifest.model_copy(update={"files": _hashes(folder)})
+        (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", "utf-8")
+        reused = _publish(folder, out_dir / name)
     return DatasetInfo(
         path=out_dir / name,
         name=name,
         hash=manifest.hash,
         splits=summary.splits,
         summary=summary,
-        caveats=caveats,
+        caveats=examined.caveats,
         reused=reused,
     )
 
@@ -271,6 +268,36 @@ def _damaged(path: Path, what: str) -> DatasetError:
     return DatasetError(f"the dataset {path} is damaged: {what}; curate again to have it rewritten")
 
 
+@contextmanager
+def _half_written(out_dir: Path) -> Iterator[Path]:
+    """A folder for a dataset in the making, which is gone afterwards unless it got its name."""
+    out_dir.mkdir(parents=True, exist_ok=True)
+    making = Spill(out_dir)
+    assert making.folder is not None
+    folder = making.folder / "dataset"
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        making.close()
+
+
+def _write_tables(folder: Path, examined: Examination) -> None:
+    """One table after the other is put into order, divided, and laid beside the dataset; then the
+    pieces of a split become its file."""
+    pieces = folder.parent / "pieces"
+    pieces.mkdir()
+    names = (*examined.summary.splits, "dropped")
+    decided = examined.rows.select("part", "row", *DECIDED)
+    for number, rows in enumerate(examined.originals.in_order(decided, TEXTS)):
+        for name in names:
+            piece = _dropped(rows) if name == "dropped" else _examples(rows, name)
+            piece.write_ipc(pieces / f"{name}-{number:06}.arrow")
+    for name in names:
+        _write_table(folder, name, sorted(pieces.glob(f"{name}-*.arrow")))
+    shutil.rmtree(pieces)
+
+
 def _examples(rows: pl.DataFrame, split: str) -> pl.DataFrame:
     answer = pl.col("answer") if split == "train" else pl.col("truth")
     kept = rows.filter((pl.col("split") == split) & pl.col("reason").is_null())
@@ -290,8 +317,20 @@ def _examples(rows: pl.DataFrame, split: str) -> pl.DataFrame:
     ).cast(ROWS)
 
 
-def _write_table(folder: Path, name: str, table: pl.DataFrame) -> None:
-    table.write_parquet(folder / f"{name}.parquet", compression="zstd", statistics=False)
+def _dropped(rows: pl.DataFrame) -> pl.DataFrame:
+    answer = pl.coalesce("answer", "answer_raw").alias("answer")
+    return rows.filter(pl.col("reason").is_not_null()).with_columns(answer).select(DROPPED)
+
+
+def _write_table(folder: Path, name: str, pieces: list[Path]) -> None:
+    # Streamed from disk however little it is: the bytes must not depend on how it was cut.
+    pl.scan_ipc(pieces).sink_parquet(
+        folder / f"{name}.parquet",
+        compression="zstd",
+        statistics=False,
+        row_group_size=ROW_GROUP,
+        maintain_order=True,
+    )
 
 
 def _hashes(folder: Path) -> dict[str, str]:

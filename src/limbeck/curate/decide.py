@@ -8,18 +8,33 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from limbeck.curate import duplicates, splits
-from limbeck.curate.contamination import Contamination, Evaluation, contaminated
+from limbeck.curate import contamination, duplicates, splits
+from limbeck.curate.contamination import Contamination, Evaluation, Hits, Lookup
 from limbeck.curate.grams import Places
-from limbeck.curate.near import sketch
+from limbeck.curate.near import Sketches
 from limbeck.curate.settings import CurateSettings
 from limbeck.curate.truth import settle
 from limbeck.types import Task
 
 
 @dataclass(frozen=True)
+class Found:
+    """What the texts of an index say, beside its rows.
+
+    `inputs` are sketches of its different inputs; the column `text` of the index says which is whose.
+    `chains` are those of all its chains in the order of the index, where several of an input may be
+    kept. `hits` are what stands in `evaluation` too, which must not be trained on.
+    """
+
+    inputs: Sketches
+    chains: Sketches | None = None
+    hits: Hits | None = None
+    evaluation: Evaluation | None = None
+
+
+@dataclass(frozen=True)
 class Decided:
-    """`rows` is the frame with the truth settled, and the first `reason` to drop each row with its
+    """`rows` is the index with the truth settled, and the first `reason` to drop each trace with its
     evidence; the rest is what was counted on the way."""
 
     rows: pl.DataFrame
@@ -28,15 +43,12 @@ class Decided:
 
 
 def decide(
-    frame: pl.DataFrame,
-    verdicts: pl.DataFrame,
-    task: Task,
-    settings: CurateSettings,
-    evaluation: Evaluation | None = None,
+    rows: pl.DataFrame, found: Found, task: Task, settings: CurateSettings, lookup: Lookup
 ) -> Decided:
-    """Whether each row may train or judge, and why not. `evaluation` must not be trained on."""
+    """Whether each trace may train or judge, and why not. `rows` is an index with `text`, and with
+    `failed_check` and `failed_evidence`, the first check that it does not pass."""
     train = pl.col("split") == "train"
-    frame = _with_first_failure(frame, verdicts).with_columns(
+    frame = rows.with_row_index("at").with_columns(
         pl.lit(None, dtype=pl.String).alias("reason"),
         pl.lit(None, dtype=pl.String).alias("evidence"),
     )
@@ -49,14 +61,15 @@ def decide(
     may_vote = pl.col("reason").is_null() & (~train | pl.col("failed_check").is_null())
     frame = settle(frame, task, frame.select(may_vote.alias("votes"))["votes"])
     frame = _drop_untrue(frame, ~train)
-    contamination = Contamination()
-    if evaluation is not None:
-        said, contamination = contaminated(frame, evaluation, settings.contamination)
+    counts = Contamination()
+    if found.evaluation is not None and found.hits is not None:
+        said, counts = contamination.contaminated(
+            frame, found.hits, found.evaluation, settings.contamination, lookup
+        )
         frame = _drop(frame, "contamination", pl.lit(said))
     frame = _drop_found(frame, "leakage", splits.leaks)
-    near = _Inputs(frame.filter(pl.col("reason").is_null()), settings.duplicates)
     frame = _drop_found(
-        frame, "near_leakage", lambda left: splits.near_leaks(left, near.sketches, near.rows(left))
+        frame, "near_leakage", lambda left: splits.near_leaks(left, found.inputs, _texts(left))
     )
     by_check = train & pl.col("reason").is_null() & pl.col("failed_check").is_not_null()
     frame = frame.with_columns(
@@ -65,29 +78,21 @@ def decide(
     )
     frame = _drop_untrue(frame, train)
     frame = _drop_found(
-        frame, "duplicate", lambda left: duplicates.repeats(left, settings.duplicates)
+        frame,
+        "duplicate",
+        lambda left: duplicates.repeats(left, settings.duplicates, found.chains),
     )
     left = frame.filter(pl.col("reason").is_null())
     repeated, clusters = duplicates.near_repeats(
-        left, task, settings.duplicates, near.sketches, near.rows(left)
+        left, task, settings.duplicates, found.inputs, _texts(left)
     )
     frame = _drop_found(frame, "near_duplicate", lambda _: repeated)
-    return Decided(frame.drop("failed_check", "failed_evidence"), clusters, contamination)
+    return Decided(frame.drop("at", "failed_check", "failed_evidence"), clusters, counts)
 
 
-class _Inputs:
-    """The sketches of the different inputs of a frame, and which of them is that of a row."""
-
-    def __init__(self, frame: pl.DataFrame, settings: duplicates.DuplicateSettings) -> None:
-        self._places = frame.select(pl.col("key").unique(maintain_order=True)).with_row_index("at")
-        self.sketches = sketch(
-            self._places["key"], settings.shingle, settings.similarity, settings.numbers
-        )
-
-    def rows(self, frame: pl.DataFrame) -> Places:
-        """The place of each row's input among the sketches, (N,)."""
-        joined = frame.select("key").join(self._places, on="key", how="left", maintain_order="left")
-        return joined["at"].to_numpy().astype(np.int64)
+def _texts(rows: pl.DataFrame) -> Places:
+    """Which of the different inputs is that of each row, (N,)."""
+    return rows["text"].to_numpy().astype(np.int64)
 
 
 def _drop_found(
@@ -95,22 +100,8 @@ def _drop_found(
 ) -> pl.DataFrame:
     """Give `reason` to the rows that have none yet and that `find` has evidence against."""
     left = frame.filter(pl.col("reason").is_null())
-    found = left.select("trace_id", find(left).alias("found"))
-    joined = frame.join(found, on="trace_id", how="left", maintain_order="left")
-    return _drop(joined, reason, pl.col("found")).drop("found")
-
-
-def _with_first_failure(frame: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
-    first = (
-        verdicts.filter(~pl.col("verdict"))
-        .unique("trace_id", keep="first", maintain_order=True)
-        .select(
-            "trace_id",
-            pl.col("check").alias("failed_check"),
-            pl.col("evidence").alias("failed_evidence"),
-        )
-    )
-    return frame.join(first, on="trace_id", how="left", maintain_order="left")
+    evidence = pl.Series([None], dtype=pl.String).new_from_index(0, frame.height)
+    return _drop(frame, reason, pl.lit(evidence.scatter(left["at"], find(left))))
 
 
 def _drop_untrue(frame: pl.DataFrame, where: pl.Expr) -> pl.DataFrame:

@@ -29,7 +29,7 @@ from scipy.sparse.csgraph import connected_components
 
 from limbeck.curate.frame import short_id
 from limbeck.curate.grams import WIDEST, Places
-from limbeck.curate.near import Pairs, Sketches, jaccard, pairs_among, sketch
+from limbeck.curate.near import Pairs, Sketches, jaccard, pairs_among
 from limbeck.types import Noun, Task
 
 
@@ -67,22 +67,22 @@ class Thinned:
     clusters: Clusters
 
 
-def repeats(frame: pl.DataFrame, settings: DuplicateSettings) -> pl.Series:
-    """The evidence for each row of `frame` that repeats the input of a better one, or null.
+def repeats(
+    frame: pl.DataFrame, settings: DuplicateSettings, chains: Sketches | None = None
+) -> pl.Series:
+    """The evidence for each row of an index that repeats the input of a better one, or null.
 
-    `frame` has `split`, `correct` and the columns of a trace, and only rows that no check dropped.
+    `frame` has only rows that no check dropped, and `at`: which of the `chains` is whose.
     """
     train = pl.col("split") == "train"
     ranked = _ranked(frame)
     # A chain that is there already teaches nothing new, even where several chains are wanted.
-    copy = pl.struct(
-        pl.col("rationale").fill_null("").str.to_lowercase(), "key"
-    ).is_first_distinct()
+    copy = pl.struct(pl.col("chain").fill_null(0), "key").is_first_distinct()
     ranked = ranked.with_columns(
         copy.alias("new"), pl.col("trace_id").first().over("key").alias("kept")
     )
-    if settings.per_input > 1:
-        ranked = ranked.with_columns(new=pl.col("new") & ~_near_copies(ranked, settings))
+    if settings.per_input > 1 and chains is not None:
+        ranked = ranked.with_columns(new=pl.col("new") & ~_near_copies(ranked, chains))
     ranked = ranked.with_columns(
         (pl.col("new").cast(pl.Int32).cum_sum().over("key") - 1).alias("chains"),
         pl.int_range(pl.len()).over("key").alias("place"),
@@ -91,8 +91,8 @@ def repeats(frame: pl.DataFrame, settings: DuplicateSettings) -> pl.Series:
     repeated = (pl.col("place") > 0) & (~pl.col("new") | (pl.col("chains") >= allowed))
     said = pl.format("the same input is kept as {}", short_id("kept"))
     return (
-        ranked.select("row", pl.when(repeated).then(said).alias("evidence"))
-        .sort("row")
+        ranked.select("stood", pl.when(repeated).then(said).alias("evidence"))
+        .sort("stood")
         .get_column("evidence")
     )
 
@@ -188,18 +188,16 @@ def _clusters(pairs: Pairs, count: int) -> Clusters:
     return Clusters(clusters=sizes.size, inputs=int(sizes.sum()), largest=int(sizes.max(initial=0)))
 
 
-def _near_copies(ranked: pl.DataFrame, settings: DuplicateSettings) -> pl.Series:
+def _near_copies(ranked: pl.DataFrame, chains: Sketches) -> pl.Series:
     """Which rows have nearly the chain of a better row of the same input."""
-    texts = ranked["rationale"].str.to_lowercase()
-    chains = sketch(texts, settings.shingle, settings.similarity, settings.numbers)
-    thinned = thin(chains.apart(ranked["key"]))
-    has_chain = ranked["rationale"].is_not_null()
-    return pl.Series(thinned.stand_in >= 0) & has_chain
+    own = chains.pick(ranked["at"].to_numpy().astype(np.int64))
+    thinned = thin(own.apart(ranked["key"]))
+    return pl.Series(thinned.stand_in >= 0) & ranked["characters"].is_not_null()
 
 
 def _ranked(frame: pl.DataFrame) -> pl.DataFrame:
-    """`frame` by input, the best row of each first, with `row`, where each stood before."""
-    return frame.with_row_index("row").sort(pl.col("key"), *_preference(), nulls_last=True)
+    """`frame` by input, the best row of each first, with `stood`, where each stood before."""
+    return frame.with_row_index("stood").sort(pl.col("key"), *_preference(), nulls_last=True)
 
 
 def _preference() -> tuple[pl.Expr, ...]:
@@ -207,7 +205,7 @@ def _preference() -> tuple[pl.Expr, ...]:
     train = pl.col("split") == "train"
     return (
         pl.when(train).then(~pl.col("correct").fill_null(False)),
-        pl.when(train).then(pl.col("rationale").is_null()),
-        pl.when(train).then(pl.col("rationale").str.len_chars()),
-        pl.col("row"),
+        pl.when(train).then(pl.col("characters").is_null()),
+        pl.when(train).then(pl.col("characters")),
+        pl.col("stood"),
     )

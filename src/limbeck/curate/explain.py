@@ -42,12 +42,14 @@ def explain(examined: Examination, trace_id: str) -> Explanation:
             f"with {trace_id!r}; wanted exactly one; dropped.parquet of a dataset lists the ids"
         )
     row = found.row(0, named=True)
-    said = examined.verdicts.filter(pl.col("trace_id") == row["trace_id"])
+    failed = examined.failures.filter(pl.col("trace_id") == row["trace_id"])
+    against = dict(failed.select("check", "evidence").iter_rows())
+    [written] = examined.texts(found)["answer_raw"]
     return Explanation(
         **{name: row[name] for name in ("trace_id", "split", "reason", "evidence", "truth")},
-        answer=row["answer"] if row["answer"] is not None else row["answer_raw"],
+        answer=row["answer"] if row["answer"] is not None else written,
         findings=tuple(
-            Finding(check=check, passes=verdict, evidence=evidence)
-            for check, verdict, evidence in said.select("check", "verdict", "evidence").iter_rows()
+            Finding(check=name, passes=name not in against, evidence=against.get(name))
+            for name in (check.name for check in examined.settings.active())
         ),
     )

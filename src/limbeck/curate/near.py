@@ -20,7 +20,7 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from limbeck.curate.grams import Places, Words64, chunks, clean, hash_texts, mix, pieces
-from limbeck.curate.texts import Held, Texts
+from limbeck.curate.texts import Held, Texts, all_of
 
 BINS = 128
 """Numbers in a sketch."""
@@ -109,11 +109,13 @@ def pairs_between(sketches: Sketches, trusted: Mask, others: Mask) -> Pairs:
     )
 
 
-def joined(parts: Sequence[Sketches], texts: Texts) -> Sketches:
-    """The sketches of several batches as those of `texts`, which are all of theirs in that order."""
+def joined(parts: Sequence[Sketches]) -> Sketches:
+    """The sketches of several batches, at least one, as those of all their texts in that order."""
+    if len(parts) == 1:
+        return parts[0]
     bands = np.concatenate([part.bands for part in parts])
     marks = np.concatenate([part.marks for part in parts])
-    return replace(parts[0], texts=texts, bands=bands, marks=marks)
+    return replace(parts[0], texts=all_of([part.texts for part in parts]), bands=bands, marks=marks)
 
 
 def jaccard(texts: Texts, left: Places, right: Places, width: int) -> npt.NDArray[np.float64]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
 from scipy.stats import binomtest
 
-from limbeck.curate.chain import words
 from limbeck.curate.conflicts import Conflicts, find_conflicts
 from limbeck.curate.contamination import Contamination
 from limbeck.curate.decide import Decided
@@ -81,8 +81,10 @@ class Summary(Noun):
     contamination: Contamination = Contamination()
 
 
-def summarize(decided: Decided, task: Task) -> Summary:
-    """The numbers of what was decided about a frame."""
+def summarize(
+    decided: Decided, task: Task, texts: Callable[[pl.DataFrame], pl.DataFrame]
+) -> Summary:
+    """The numbers of what was decided about an index; `texts` gives the texts of some of its rows."""
     rows = decided.rows
     kept = rows.filter(pl.col("reason").is_null())
     by_split = {name: kept.filter(pl.col("split") == name) for name in SPLITS}
@@ -104,7 +106,7 @@ def summarize(decided: Decided, task: Task) -> Summary:
         lengths={name: _lengths(part) for name, part in by_split.items()},
         generators=_generators(rows),
         near=decided.clusters,
-        conflicts=find_conflicts(rows, task),
+        conflicts=find_conflicts(rows, task, texts),
         contamination=decided.contamination,
     )
 
@@ -164,7 +166,7 @@ def _accuracy(part: pl.DataFrame) -> Accuracy | None:
 
 
 def _lengths(part: pl.DataFrame) -> Lengths:
-    counts = sorted(len(words(text)) for text in part["rationale"].drop_nulls())
+    counts = part["words"].drop_nulls().sort().to_list()
 
     def quantile(share: float) -> int:
         return counts[min(len(counts) - 1, int(share * len(counts)))] if counts else 0

@@ -24,6 +24,8 @@ class Texts(Protocol):
 
     def pick(self, rows: Places) -> Texts: ...
 
+    def filed(self, path: Path) -> Texts: ...
+
 
 class Held:
     """Texts in memory."""
@@ -41,6 +43,15 @@ class Held:
 
     def pick(self, rows: Places) -> Held:
         return Held(self._texts.gather(rows))
+
+    def filed(self, path: Path) -> Filed:
+        """The same texts, written one after the other into the file `path`."""
+        half = path.with_suffix(f".{os.getpid()}.half")
+        half.write_bytes("".join(self._texts.to_list()).encode())
+        half.replace(path)
+        sizes = self.sizes
+        files = np.zeros(sizes.size, dtype=np.int64)
+        return Filed((path,), files, np.cumsum(sizes - 1) - (sizes - 1), sizes)
 
 
 @dataclass(frozen=True)
@@ -68,9 +79,22 @@ class Filed:
     def pick(self, rows: Places) -> Filed:
         return Filed(self.paths, self.files[rows], self.starts[rows], self.sizes[rows])
 
+    def filed(self, path: Path) -> Filed:
+        return self
 
-def file(path: Path, texts: Sequence[str]) -> None:
-    """Write `texts` one after the other; each takes its bytes and no more."""
-    half = path.with_suffix(f".{os.getpid()}.half")
-    half.write_bytes("".join(texts).encode())
-    half.replace(path)
+
+def all_of(parts: Sequence[Texts]) -> Texts:
+    """The texts of several batches, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    filed = [part for part in parts if isinstance(part, Filed)]
+    if len(filed) < len(parts):
+        held = [part.gather(np.arange(part.sizes.size)) for part in parts]
+        return Held(pl.Series([text for some in held for text in some], dtype=pl.String))
+    counts = np.cumsum([0, *(len(part.paths) for part in filed)])
+    return Filed(
+        [path for part in filed for path in part.paths],
+        np.concatenate([part.files + at for part, at in zip(filed, counts[:-1], strict=True)]),
+        np.concatenate([part.starts for part in filed]),
+        np.concatenate([part.sizes for part in filed]),
+    )

@@ -1,0 +1,193 @@
+"""All traces of a task, read, checked and decided upon."""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from limbeck.curate import contamination
+from limbeck.curate.batches import (
+    RAW,
+    SETTLED,
+    Checked,
+    Checking,
+    Plan,
+    Reading,
+    check_batch,
+    read_batch,
+)
+from limbeck.curate.caveats import find_caveats
+from limbeck.curate.checks.table import SAMPLE, Check
+from limbeck.curate.contamination import Evaluation
+from limbeck.curate.decide import Found, decide
+from limbeck.curate.engine import Engine, Here
+from limbeck.curate.examination import Examination
+from limbeck.curate.frame import Progress
+from limbeck.curate.grams import Places
+from limbeck.curate.index import INDEX, in_order
+from limbeck.curate.near import joined
+from limbeck.curate.originals import Originals
+from limbeck.curate.parts import Part, Spill
+from limbeck.curate.settings import CurateSettings
+from limbeck.curate.sources import tables
+from limbeck.curate.summary import summarize
+from limbeck.curate.truth import settle
+from limbeck.store.records import Record
+from limbeck.types import Task
+
+FEW = 3
+"""So many batches stay in memory and in this process: other processes take longer to start."""
+
+
+def inspect(
+    records: Iterable[Sequence[Record]],
+    task: Task,
+    settings: CurateSettings,
+    progress: Progress | None,
+    evaluation: Evaluation | None,
+    spill_to: Path | None,
+    engine: Engine,
+) -> Examination:
+    """Decide about every trace of `records`; see `limbeck.curate.curate.examine_records`."""
+    batches = tables(records)
+    first = list(islice(batches, FEW + 1)) or [RAW.to_frame()]
+    few = len(first) <= FEW and not engine.always
+    spill = Spill(None if few else spill_to or Path(tempfile.gettempdir()))
+    work = _Inspection(task, settings, spill, Here() if few else engine, progress)
+    try:
+        rows = work.read(chain(first, batches))
+        rows = settle(rows, task)
+        rows, found, failures = work.check(rows, evaluation)
+        work.tell("looking for duplicates", rows.height)
+        decided = decide(rows, found, task, settings, lambda at: work.originals.texts(rows[at]))
+        summary = summarize(decided, task, work.originals.texts)
+        caveats = find_caveats(decided.rows, summary, task)
+    except BaseException:
+        engine.close()
+        spill.close()
+        raise
+    return Examination(task, settings, decided.rows, failures, summary, caveats, work.originals)
+
+
+class _Inspection:
+    """The two passes over the texts."""
+
+    def __init__(
+        self,
+        task: Task,
+        settings: CurateSettings,
+        spill: Spill,
+        engine: Engine,
+        progress: Progress | None,
+    ) -> None:
+        self._task = task
+        self._settings = settings
+        self._spill = spill
+        self._engine = engine
+        self._progress = progress
+        self._parts: list[Part] = []
+        self.originals = Originals(self._parts, spill, engine)
+
+    def tell(self, what: str, count: int) -> None:
+        if self._progress is not None:
+            self._progress(what, count)
+
+    def read(self, batches: Iterable[pl.DataFrame]) -> pl.DataFrame:
+        """The index of all traces, in order."""
+        raws: list[Part] = []
+
+        def items() -> Iterator[Reading]:
+            for number, batch in enumerate(batches):
+                raws.append(self._spill.keep(f"raw-{number:06}", batch))
+                yield Reading(number, raws[-1], self._task, self._spill.folder)
+
+        rows = [INDEX.to_frame()]
+        done = 0
+        for number, read in enumerate(self._engine.map(read_batch, items())):
+            self._parts.append(read.part)
+            raws[number].drop()
+            rows.append(read.rows)
+            done += read.rows.height
+            self.tell("reading traces", done)
+        return in_order(pl.concat(rows))
+
+    def check(
+        self, rows: pl.DataFrame, evaluation: Evaluation | None
+    ) -> tuple[pl.DataFrame, Found, pl.DataFrame]:
+        """The index with what the texts say; what else they say; and all failures."""
+        rows = rows.with_row_index("at").with_columns(
+            pl.col("key").is_first_distinct().alias("sketch")
+        )
+        sought = None
+        if evaluation is not None:
+            sought = contamination.wanted(evaluation, self._settings.contamination)
+        plan = Plan(self._task, self._settings, self._learned(rows), sought)
+        checked = list(self._checked(rows, plan))
+        said = pl.concat([one.rows for one in checked]).sort("at")
+        failures = pl.concat([one.failures for one in checked])
+        names = rows["trace_id"].gather(failures["at"])
+        # An input was sketched where it first stands, part by part in the order of the index.
+        inputs = rows.filter("sketch").sort("part", "at").select("key").with_row_index("text")
+        rows = rows.join(inputs, on="key", how="left", maintain_order="left")
+        rows = rows.drop("at", "sketch").hstack(said.drop("at"))
+        found = self._found(checked, evaluation)
+        return rows, found, failures.select(names, "check", "evidence")
+
+    def _learned(self, rows: pl.DataFrame) -> tuple[tuple[Check, Any], ...]:
+        """The active checks, each with what it learned of a sample of the task."""
+        checks = self._settings.active()
+        if all(check.fit is None for check in checks):
+            return tuple((check, None) for check in checks)
+        self.tell("learning the task's language", min(rows.height, SAMPLE))
+        chosen = rows.head(SAMPLE)
+        sample = self.originals.frame(chosen).with_columns(chosen[name] for name in SETTLED)
+        return tuple((check, check.learn(sample, self._task)) for check in checks)
+
+    def _checked(self, rows: pl.DataFrame, plan: Plan) -> Iterator[Checked]:
+        """What was found in each part, in the order of the parts."""
+        folder = self._spill.folder
+        given: Plan | Path = plan
+        if folder is not None:
+            given = folder / "plan.pickle"
+            given.write_bytes(pickle.dumps(plan))
+        chosen = rows.select("part", "row", "at", "sketch", *SETTLED)
+        items = [
+            Checking(
+                number=int(part),
+                part=self._parts[int(part)],
+                rows=self._spill.keep(f"settled-{int(part):06}", some.drop("part")),
+                plan=given,
+                folder=folder,
+            )
+            for (part,), some in sorted(chosen.partition_by("part", as_dict=True).items())
+        ]
+        if not items:
+            items = [Checking(0, self._parts[0], Part(chosen.drop("part")), plan, None)]
+        done = 0
+        for checked in self._engine.map(check_batch, items):
+            done += checked.rows.height
+            self.tell("checking", done)
+            yield checked
+
+    def _found(self, checked: Sequence[Checked], evaluation: Evaluation | None) -> Found:
+        chains = [one.chains for one in checked if one.chains is not None]
+        hits = [one.hits for one in checked if one.hits is not None]
+        return Found(
+            inputs=joined([one.inputs for one in checked]),
+            chains=None if not chains else joined(chains).pick(_order(checked)),
+            hits=contamination.joined(hits) if hits else None,
+            evaluation=evaluation,
+        )
+
+
+def _order(checked: Sequence[Checked]) -> Places:
+    """Where the trace of each place of the index was looked at."""
+    at = np.concatenate([one.rows["at"].to_numpy() for one in checked])
+    return np.argsort(at).astype(np.int64)
