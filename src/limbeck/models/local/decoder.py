@@ -14,6 +14,7 @@ from limbeck.types import Ask
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from limbeck.models.local.fused import Folded
     from limbeck.models.local.loop import Line
 
 Progress = Callable[[int], None]
@@ -31,12 +32,22 @@ class Decoder:
         assert isinstance(pad, int)
         self._pad = pad
         self.reader = Reader(tokenizer, self._control, eos)
+        self._foldable: bool | None = None
+        self._folded: Folded | None = None
 
     def rows(self) -> Rows:
         """An empty batch of this model, over the fastest way that gives the same answers."""
         from limbeck.models.local.cached import CachedRows
+        from limbeck.models.local.fused import Folded, FusedRows, foldable, version
 
-        return CachedRows(self.model, self._pad)
+        if self._foldable is None:
+            self._foldable = foldable(self.model)
+        if not self._foldable:
+            return CachedRows(self.model, self._pad)
+        # A model that was trained further since is folded again.
+        if self._folded is None or self._folded.version != version(self.model):
+            self._folded = Folded(self.model)
+        return FusedRows(self._folded)
 
     # -- what is asked ----------------------------------------------------------------------------
 

@@ -12,6 +12,8 @@ from limbeck.models.local.said import Token
 
 LEAVE = 0.75
 """Rows leave together, when less than this share is left: copying their caches stays rare."""
+PIECE = 64
+"""Logits in a piece of a row; a preset's vocabulary is a multiple of it."""
 
 
 @dataclass(eq=False)
@@ -103,6 +105,9 @@ class Loop:
             self._lines, self._next = [], self._next[:0]
         elif self._live <= LEAVE * len(self._lines):
             kept = [at for at, line in enumerate(self._lines) if not line.done]
+            # The last rows take the places of those that left, so that few are moved.
+            moved = [at for at in kept if at >= len(kept)]
+            kept = [at if not self._lines[at].done else moved.pop() for at in range(len(kept))]
             self._rows.keep(kept)
             self._lines = [self._lines[at] for at in kept]
             self._next = self._next[torch.tensor(kept, device=self._next.device)]
@@ -110,9 +115,23 @@ class Loop:
 
 def likeliest(logits: torch.Tensor) -> tuple[torch.Tensor, list[float], list[float]]:
     """The best token of each row, (B,), its log-probability and its lead over the second, in nats."""
-    best, tokens = logits.topk(2, dim=-1)
-    first, second = (best - logits.logsumexp(-1, keepdim=True)).T.tolist()
+    best, tokens = two_best(logits.log_softmax(-1))
+    first, second = best.T.tolist()
     return tokens[:, 0], first, [a - b for a, b in zip(first, second, strict=True)]
+
+
+def two_best(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The two largest of each row (B, V) and where they are, as `topk(2)`, by way of the largest of each
+    piece of a row: on a processor and for many rows that takes half the time."""
+    rows, size = logits.shape
+    if size % PIECE or size < 4 * PIECE or rows < 8 or logits.device.type != "cpu":
+        found = logits.topk(2, dim=-1)
+        return found.values, found.indices
+    pieces = logits.view(rows, -1, PIECE)
+    chosen = pieces.amax(-1).topk(2, dim=-1).indices  # (B, 2)
+    near = pieces.gather(1, chosen[..., None].expand(-1, -1, PIECE)).view(rows, 2 * PIECE)
+    best, at = near.topk(2, dim=-1)
+    return best, chosen.gather(1, at // PIECE) * PIECE + at % PIECE
 
 
 def drawn(
