@@ -39,6 +39,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("limbeck.cli.evaluate", "Score students by verified outcome."),
     "calibrate": ("limbeck.cli.calibrate", "Fit the policy that says when a student may answer."),
     "promote": ("limbeck.cli.promote", "Make a student serve its task under its policy."),
+    "study": ("limbeck.cli.study", "Compare ways of training on your own data, with intervals."),
+    "monitor": ("limbeck.cli.monitor", "What the audits say of a promise; --act closes it."),
     "report": ("limbeck.cli.report", "Write the report as a page, Markdown and JSON."),
     "store": ("limbeck.cli.store", "Count, verify or export what the store holds."),
     "sandbox": ("limbeck.cli.sandbox", "Run a simulated teacher on this machine."),
