@@ -260,10 +260,13 @@ class Slow:
         self.client_finished = threading.Event()
         self.too_early: list[bool] = []
 
-    def record(self, traces: Sequence[Trace], outcomes: object, blobs: object) -> None:
+    def append(self, traces: Sequence[Trace], blobs: object) -> None:
         self.too_early.append(self.client_finished.wait(0.3))
 
     def settle(self) -> int:
+        return 0
+
+    def sort_in(self) -> int:
         return 0
 
 
@@ -438,10 +441,13 @@ def test_a_task_that_is_off_is_answered_and_not_recorded(
 
 
 class Broken:
-    def record(self, traces: Sequence[Trace], outcomes: object, blobs: object) -> None:
+    def append(self, traces: Sequence[Trace], blobs: object) -> None:
         raise StoreError("the disk is full")
 
     def settle(self) -> int:
+        return 0
+
+    def sort_in(self) -> int:
         return 0
 
 

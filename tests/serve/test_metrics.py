@@ -16,7 +16,7 @@ from limbeck.serve.metrics import (
     MeasuredSink,
     Metrics,
 )
-from limbeck.types import Elicited, Outcome, Provenance, Status, Trace, Usage
+from limbeck.types import Elicited, Provenance, Status, Trace, Usage
 
 
 def a_trace(model: str = "m", status: Status = "ok", source: Any = "gateway", **more: Any) -> Trace:
@@ -99,22 +99,16 @@ class Sink:
     def __init__(self, fails: bool = False) -> None:
         self.fails = fails
 
-    def record(
-        self,
-        traces: Sequence[Trace],
-        outcomes: Sequence[Outcome],
-        blobs: Mapping[str, bytes] | None = None,
-    ) -> object:
+    def append(self, traces: Sequence[Trace], blobs: Mapping[str, bytes] | None = None) -> None:
         if self.fails:
             raise StoreError("the disk is full")
-        return len(traces)
 
 
 def test_a_transaction_is_measured_and_its_failure_is_passed_on() -> None:
     metrics = Metrics()
-    assert MeasuredSink(Sink(), metrics).record([a_trace()] * 3, ()) == 3
+    MeasuredSink(Sink(), metrics).append([a_trace()] * 3)
     with pytest.raises(StoreError, match="full"):
-        MeasuredSink(Sink(fails=True), metrics).record([a_trace()], ())
+        MeasuredSink(Sink(fails=True), metrics).append([a_trace()])
     assert metrics.commit_traces.total == 3
     assert sum(metrics.commit_s.buckets) == 1
     assert metrics.commits_failed == 1

@@ -21,7 +21,7 @@ from limbeck.serve.running import running_in_thread
 from limbeck.serve.settings import GatewaySettings
 from limbeck.serve.setup import Setup
 from limbeck.store.store import Store
-from limbeck.types import Outcome, Trace, Usage
+from limbeck.types import Trace, Usage
 from limbeck.workspace import Workspace
 
 
@@ -61,14 +61,15 @@ class Moody:
         self.store = store
         self.fails = True
 
-    def record(
-        self, traces: Sequence[Trace], outcomes: Sequence[Outcome], blobs: Mapping[str, bytes]
-    ) -> object:
+    def append(self, traces: Sequence[Trace], blobs: Mapping[str, bytes]) -> None:
         if self.fails:
             raise StoreError("database or disk is full", whole=True)
-        return self.store.record(traces, outcomes, blobs)
+        self.store.append(traces, blobs)
 
     def settle(self) -> int:
+        return 0
+
+    def sort_in(self) -> int:
         return 0
 
 

@@ -10,7 +10,7 @@ import pytest
 from limbeck.errors import StoreError
 from limbeck.store.store import Store
 from limbeck.store.writer import NO_BLOBS, Entry, Writer
-from limbeck.types import Outcome, Provenance, Trace, text_hash
+from limbeck.types import Provenance, Trace, text_hash
 
 
 def trace(text: str) -> Trace:
@@ -27,12 +27,7 @@ class Sink:
         self.batches: list[list[str]] = []
         self.blobs: dict[str, bytes] = {}
 
-    def record(
-        self,
-        traces: Sequence[Trace],
-        outcomes: Sequence[Outcome],
-        blobs: Mapping[str, bytes] = NO_BLOBS,
-    ) -> object:
+    def append(self, traces: Sequence[Trace], blobs: Mapping[str, bytes] = NO_BLOBS) -> None:
         batch = [trace.input for trace in traces]
         self.entered.set()
         self.open.wait()
@@ -40,7 +35,6 @@ class Sink:
             raise StoreError(f"no room for {self.refused!r}")
         self.batches.append(batch)
         self.blobs.update(blobs)
-        return len(batch)
 
 
 def test_what_waits_while_a_commit_runs_shares_the_next_one() -> None:
@@ -140,12 +134,7 @@ def test_a_store_that_fails_as_a_whole_is_tried_once_for_a_batch() -> None:
     class Down(Sink):
         tries = 0
 
-        def record(
-            self,
-            traces: Sequence[Trace],
-            outcomes: Sequence[Outcome],
-            blobs: Mapping[str, bytes] = NO_BLOBS,
-        ) -> object:
+        def append(self, traces: Sequence[Trace], blobs: Mapping[str, bytes] = NO_BLOBS) -> None:
             self.tries += 1
             self.entered.set()
             self.open.wait()

@@ -37,7 +37,7 @@ from limbeck.workspace import Workspace
 
 RELOAD_S = 1.0
 """Seconds between two looks at the configuration files."""
-TIDY_LOOKS = 30
+TIDY_LOOKS = 5
 """Looks between two times of tidying the store."""
 
 log = logging.getLogger("limbeck.gateway")
@@ -217,6 +217,7 @@ class Gateway:
                 self.counts.absorbed += absorbed.lines
                 self.counts.spool_damaged += absorbed.damaged
             self._store.settle()
+            self._store.sort_in()
         except Exception as error:  # noqa: BLE001 - it is tried again, and calls go on meanwhile
             self.counts.last_store_error = f"{type(error).__name__}: {error}"
             fields = {"event": "store_not_tidied"}

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from limbeck.store.writer import NO_BLOBS, TraceSink
-from limbeck.types import Outcome, Status, Trace
+from limbeck.types import Status, Trace
 
 LATENCY_S = (
     *(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5),
@@ -187,18 +187,12 @@ class MeasuredSink:
         self._store = store
         self._metrics = metrics
 
-    def record(
-        self,
-        traces: Sequence[Trace],
-        outcomes: Sequence[Outcome],
-        blobs: Mapping[str, bytes] = NO_BLOBS,
-    ) -> object:
+    def append(self, traces: Sequence[Trace], blobs: Mapping[str, bytes] = NO_BLOBS) -> None:
         """Raises what the store raises."""
         begun = time.perf_counter()
         try:
-            done = self._store.record(traces, outcomes, blobs)
+            self._store.append(traces, blobs)
         except Exception:
             self._metrics.commits_failed += 1
             raise
         self._metrics.committed(len(traces), time.perf_counter() - begun)
-        return done

@@ -26,6 +26,7 @@ def find_damage(connection: sa.Connection) -> Iterator[str]:
             if line != "ok":
                 yield f"the database file is damaged: {line}"
     yield from _traces(connection)
+    yield from _names(connection)
     yield from _outcomes(connection)
     yield from _rationales(connection)
     yield from _blobs(connection)
@@ -48,8 +49,20 @@ def _traces(connection: sa.Connection) -> Iterator[str]:
             yield f"trace {row['id']!r}: the columns {wrong!r} differ from its content"
 
 
+def _names(connection: sa.Connection) -> Iterator[str]:
+    traces, ids, waiting = schema.traces.c, schema.trace_ids.c, schema.arrivals.c
+    found = sa.exists().where(ids.id == traces.id, ids.position == traces.position)
+    waits = sa.exists().where(waiting.position == traces.position, waiting.id == traces.id)
+    lost = sa.select(traces.id).where(~found, ~waits).order_by(traces.position)
+    for name in connection.execute(lost).scalars():
+        yield f"trace {name!r}: it cannot be found by its id"
+    there = sa.exists().where(traces.position == ids.position)
+    for name in connection.execute(sa.select(ids.id).where(~there).order_by(ids.id)).scalars():
+        yield f"the id {name!r} belongs to no trace"
+
+
 def _outcomes(connection: sa.Connection) -> Iterator[str]:
-    known = sa.exists().where(schema.traces.c.id == schema.outcomes.c.trace_id)
+    known = sa.exists().where(schema.trace_ids.c.id == schema.outcomes.c.trace_id)
     query = sa.select(schema.outcomes, known.label("known")).order_by(schema.outcomes.c.position)
     for row in connection.execute(query.execution_options(yield_per=500)).mappings():
         try:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from limbeck.store import schema
 from limbeck.store.insert import insert
+from limbeck.store.naming import sort_in, with_trace
 from limbeck.store.rows import outcome_row, plain
 from limbeck.types import Noun, Outcome, OutcomeSource, canonical_json, content_hash
 
@@ -56,11 +57,14 @@ def arrived(connection: sa.Connection) -> dict[int, Outcome]:
     early, traces, former = schema.early_outcomes, schema.traces, schema.former_ids
     if connection.execute(sa.select(early.c.position).limit(1)).first() is None:
         return {}
-    renamed = former.join(traces, traces.c.id == former.c.trace_id)
-    joins = (
-        ("trace_id", traces, traces.c.id),
-        ("trace_id", renamed, former.c.id),
-        ("request_id", traces, traces.c.request_id),
+    ids, requests, waiting = schema.trace_ids, schema.request_ids, schema.arrivals
+    # Those that wait came last.
+    joins: tuple[tuple[Key, sa.FromClause, sa.Column[str]], ...] = (
+        ("trace_id", _at(traces, ids), ids.c.id),
+        ("trace_id", with_trace(former), former.c.id),
+        ("trace_id", _at(traces, waiting), waiting.c.id),
+        ("request_id", _at(traces, requests), requests.c.request_id),
+        ("request_id", _at(traces, waiting), waiting.c.request_id),
         ("correlation", traces, traces.c.correlation),
     )
     found: dict[int, Outcome] = {}
@@ -79,8 +83,13 @@ def arrived(connection: sa.Connection) -> dict[int, Outcome]:
     return found
 
 
+def _at(traces: sa.Table, names: sa.Table) -> sa.Join:
+    return names.join(traces, traces.c.position == names.c.position)
+
+
 def settle(connection: sa.Connection, now: str) -> int:
     """Attach those whose trace has come; how many they were."""
+    sort_in(connection)
     found = arrived(connection)
     rows = {row["hash"]: row for row in (outcome_row(found[at], now) for at in sorted(found))}
     insert(connection, schema.outcomes, list(rows.values()))

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from pydantic import model_validator
 
 from limbeck.store import schema
+from limbeck.store.naming import Arrival, positions, remove, sort_in
 from limbeck.store.rows import as_text, plain
 from limbeck.types import Noun
 
@@ -90,6 +91,7 @@ def delete_some(
     if not rows:
         return Forgotten(), None
     ids = [row.id for row in rows]
+    sort_in(connection)
     former = sa.select(schema.former_ids.c.id).where(schema.former_ids.c.trace_id.in_(ids))
     names = {
         "trace_id": ids + list(connection.execute(former).scalars()),
@@ -100,7 +102,7 @@ def delete_some(
         outcomes=_delete(connection, schema.outcomes, "trace_id", ids),
         rationales=_delete(connection, schema.rationales, "trace_id", ids),
         early=sum(_delete_early(connection, key, names[key]) for key in names),
-        traces=_delete_traces(connection, ids),
+        traces=_delete_traces(connection, [Arrival(*row[:3]) for row in rows]),
     )
     return gone, rows[-1].position
 
@@ -127,7 +129,11 @@ def _meant(scope: Scope) -> sa.ColumnElement[bool]:
         conditions.append(traces.subject == plain(scope.subject))
     if scope.trace_id is not None:
         renamed = sa.select(former.trace_id).where(former.id == scope.trace_id)
-        conditions.append(sa.or_(traces.id == scope.trace_id, traces.id.in_(renamed)))
+        ids = [scope.trace_id]
+        named = sa.select(schema.trace_ids.c.position).where(schema.trace_ids.c.id.in_(renamed))
+        conditions.append(
+            sa.or_(traces.position.in_(positions("id", ids)), traces.position.in_(named))
+        )
     return sa.and_(*conditions)
 
 
@@ -144,9 +150,9 @@ def _early_meant(scope: Scope) -> sa.ColumnElement[bool] | None:
     return sa.and_(*conditions)
 
 
-def _delete_traces(connection: sa.Connection, ids: list[str]) -> int:
-    _delete(connection, schema.former_ids, "trace_id", ids)
-    return _delete(connection, schema.traces, "id", ids)
+def _delete_traces(connection: sa.Connection, gone: list[Arrival]) -> int:
+    _delete(connection, schema.former_ids, "trace_id", [arrival.id for arrival in gone])
+    return remove(connection, gone)
 
 
 def _delete_early(connection: sa.Connection, key: str, names: list[Any]) -> int:

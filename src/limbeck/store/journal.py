@@ -1,4 +1,4 @@
-"""The short way of a trace into an SQLite file: one connection that is kept, and three statements.
+"""The short way of a trace into an SQLite file: one connection that is kept, and few statements.
 
 A call waits for it, and a gateway makes thousands a second; a transaction by way of the engine costs
 several times the work of the database itself.
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
-from limbeck.store import schema
-from limbeck.store.insert import fill
+from limbeck.store.insert import Row
+from limbeck.store.naming import append
 
 
 class Journal:
@@ -24,8 +23,8 @@ class Journal:
         self._lock = threading.Lock()
         self._connection: sa.PoolProxiedConnection | None = None
 
-    def add(self, rows: Sequence[dict[str, Any]]) -> int:
-        """Keep the rows of traces in one transaction; how many were new.
+    def add(self, rows: Sequence[Row]) -> None:
+        """Keep the rows of traces in one transaction; their names wait to be sorted in.
 
         Raises what the driver raises, with nothing kept.
         """
@@ -35,19 +34,14 @@ class Journal:
             self._connection = None
             try:
                 cursor = connection.cursor()
-
-                def execute(statement: str, values: tuple[Any, ...]) -> int:
-                    return int(cursor.execute(statement, values).rowcount)
-
                 cursor.execute("BEGIN IMMEDIATE")
-                new = fill(execute, "qmark", schema.traces.name, rows)
+                append(cursor.execute, rows)
                 cursor.execute("COMMIT")
                 cursor.close()
             except BaseException:
                 connection.invalidate()
                 raise
             self._connection = connection
-            return new
 
     def close(self) -> None:
         with self._lock:

@@ -139,9 +139,88 @@ def names_without_defaults(connection: sa.Connection) -> None:
     connection.exec_driver_sql("DROP TABLE traces_001")
 
 
+def names_apart(connection: sa.Connection) -> None:
+    """The names of traces move out of their table, so that they can be sorted in later."""
+    tables = sa.MetaData()
+    sa.Table(
+        "arrivals",
+        tables,
+        sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("id", sa.String(80), nullable=False),
+        sa.Column("request_id", sa.Text),
+    )
+    sa.Table(
+        "trace_ids",
+        tables,
+        sa.Column("id", sa.String(80), primary_key=True),
+        sa.Column("position", sa.Integer, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    sa.Table(
+        "request_ids",
+        tables,
+        sa.Column("request_id", sa.Text, primary_key=True),
+        sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+        sqlite_with_rowid=False,
+    )
+    tables.create_all(connection)
+    connection.exec_driver_sql(
+        "INSERT INTO trace_ids (id, position) SELECT id, position FROM traces ORDER BY id"
+    )
+    connection.exec_driver_sql(
+        "INSERT INTO request_ids (request_id, position) SELECT request_id, position FROM traces "
+        "WHERE request_id IS NOT NULL ORDER BY request_id, position"
+    )
+    connection.exec_driver_sql("DROP INDEX traces_by_request")
+    if connection.dialect.name == "sqlite":
+        _without_unique_ids(connection)
+        return
+    inspector = sa.inspect(connection)
+    for name in ("outcomes", "rationales", "former_ids"):
+        for key in inspector.get_foreign_keys(name):
+            connection.exec_driver_sql(f'ALTER TABLE {name} DROP CONSTRAINT "{key["name"]}"')
+        connection.exec_driver_sql(
+            f"ALTER TABLE {name} ADD FOREIGN KEY (trace_id) REFERENCES trace_ids (id)"
+        )
+    for unique in inspector.get_unique_constraints("traces"):
+        connection.exec_driver_sql(f'ALTER TABLE traces DROP CONSTRAINT "{unique["name"]}"')
+
+
+def _without_unique_ids(connection: sa.Connection) -> None:
+    """SQLite takes no constraint away: the tables are made anew from their own words."""
+    changes = {
+        # Before `traces`, or they would follow it to its other name.
+        "outcomes": ("REFERENCES traces (id)", "REFERENCES trace_ids (id)"),
+        "rationales": ("REFERENCES traces (id)", "REFERENCES trace_ids (id)"),
+        "former_ids": ("REFERENCES traces (id)", "REFERENCES trace_ids (id)"),
+        "traces": (", \n\tUNIQUE (id)", ""),
+    }
+    for name, (old, new) in changes.items():
+        query = "SELECT type, name, sql FROM sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL"
+        found = connection.exec_driver_sql(query, (name,)).all()
+        [table] = [sql for kind, _, sql in found if kind == "table"]
+        assert old in table, f"the table {name} is not as the last step left it"
+        indexes = [(index, sql) for kind, index, sql in found if kind == "index"]
+        for index, _ in indexes:
+            connection.exec_driver_sql(f"DROP INDEX {index}")
+        connection.exec_driver_sql(f"ALTER TABLE {name} RENAME TO {name}_002")
+        connection.exec_driver_sql(table.replace(old, new))
+        connection.exec_driver_sql(f"INSERT INTO {name} SELECT * FROM {name}_002")
+        # A position that was given once is not given again, also where its row is gone.
+        connection.exec_driver_sql(
+            "UPDATE sqlite_sequence SET seq = (SELECT seq FROM sqlite_sequence WHERE name = ?) "
+            "WHERE name = ?",
+            (f"{name}_002", name),
+        )
+        connection.exec_driver_sql(f"DROP TABLE {name}_002")
+        for _, sql in indexes:
+            connection.exec_driver_sql(sql)
+
+
 STEPS: tuple[tuple[str, Callable[[sa.Connection], None]], ...] = (
     ("001_traces_outcomes_blobs", traces_outcomes_blobs),
     ("002_names_without_defaults", names_without_defaults),
+    ("003_names_apart", names_apart),
 )
 
 

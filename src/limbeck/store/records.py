@@ -12,6 +12,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from limbeck.store import schema
+from limbeck.store.naming import with_trace
 from limbeck.store.rows import read_outcome
 from limbeck.types import TRUST, Outcome
 
@@ -73,7 +74,7 @@ def _hanging(
 ) -> list[tuple[str, str]]:
     query = (
         sa.select(table.c.trace_id, table.c.content)
-        .join(schema.traces, schema.traces.c.id == table.c.trace_id)
+        .select_from(with_trace(table))
         .where(span)
         .order_by(table.c.position)
     )

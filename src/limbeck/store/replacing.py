@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from limbeck.store import schema
 from limbeck.store.insert import insert
+from limbeck.store.naming import Arrival, add, positions, remove, sort_in
 from limbeck.store.rows import (
     outcome_row,
     rationale_row,
@@ -24,11 +25,17 @@ def replace(connection: sa.Connection, old_id: str, trace: Trace) -> bool:
 
     It keeps the time at which the old one was recorded, and is still found by the old id.
     """
-    recorded = sa.select(schema.traces.c.recorded_at).where(schema.traces.c.id == old_id)
-    recorded_at = connection.execute(recorded).scalar_one_or_none()
-    if recorded_at is None or trace.id == old_id:
+    sort_in(connection)
+    traces = schema.traces.c
+    found = connection.execute(
+        sa.select(traces.position, traces.id, traces.request_id, traces.recorded_at).where(
+            traces.position.in_(positions("id", [old_id]))
+        )
+    ).one_or_none()
+    if found is None or trace.id == old_id:
         return False
-    insert(connection, schema.traces, [trace_row(trace, recorded_at)])
+    *names, recorded_at = found
+    add(connection, [trace_row(trace, recorded_at)])
 
     def outcome(content: str) -> Outcome:
         return read_outcome(content).model_copy(update={"trace_id": trace.id})
@@ -44,7 +51,7 @@ def replace(connection: sa.Connection, old_id: str, trace: Trace) -> bool:
     connection.execute(
         sa.update(former).where(former.c.trace_id == old_id).values(trace_id=trace.id)
     )
-    connection.execute(sa.delete(schema.traces).where(schema.traces.c.id == old_id))
+    remove(connection, [Arrival(*names)])
     insert(connection, former, [{"id": old_id, "trace_id": trace.id}])
     return True
 

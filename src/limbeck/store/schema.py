@@ -43,7 +43,8 @@ traces = Table(
     metadata,
     # New rows come last in this order: appending costs less than scattering by id.
     Column("position", Integer, primary_key=True, autoincrement=True),
-    Column("id", String(80), nullable=False, unique=True),
+    # Found by way of `trace_ids` and `request_ids`: an index here would cost every call more than all else.
+    Column("id", String(80), nullable=False),
     Column("task", String(64)),
     Column("source", String(16), nullable=False),
     Column("status", String(16), nullable=False),
@@ -59,10 +60,34 @@ traces = Table(
     Column("recorded_at", String(40), nullable=False),
     Column("content", Text, nullable=False),
     Index("traces_by_task", "task", "position"),
-    _named("traces_by_request", "request_id"),
     _named("traces_by_correlation", "correlation"),
     _named("traces_by_subject", "subject"),
     sqlite_autoincrement=True,
+)
+
+arrivals = Table(
+    "arrivals",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("id", String(80), nullable=False),
+    Column("request_id", Text),
+)
+"""The names of traces that came a moment ago, until they are sorted into the two tables that follow."""
+
+trace_ids = Table(
+    "trace_ids",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("position", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+request_ids = Table(
+    "request_ids",
+    metadata,
+    Column("request_id", Text, primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
 )
 
 outcomes = Table(
@@ -70,7 +95,7 @@ outcomes = Table(
     metadata,
     Column("position", Integer, primary_key=True, autoincrement=True),
     Column("hash", String(80), nullable=False, unique=True),
-    Column("trace_id", String(80), ForeignKey("traces.id"), nullable=False),
+    Column("trace_id", String(80), ForeignKey("trace_ids.id"), nullable=False),
     Column("recorded_at", String(40), nullable=False),
     Column("content", Text, nullable=False),
     Index("outcomes_by_trace", "trace_id"),
@@ -96,7 +121,7 @@ former_ids = Table(
     "former_ids",
     metadata,
     Column("id", String(80), primary_key=True),
-    Column("trace_id", String(80), ForeignKey("traces.id"), nullable=False),
+    Column("trace_id", String(80), ForeignKey("trace_ids.id"), nullable=False),
     Index("former_ids_by_trace", "trace_id"),
 )
 """Ids that a trace had before it was given to a task: a program may still hold one."""
@@ -106,7 +131,7 @@ rationales = Table(
     metadata,
     Column("position", Integer, primary_key=True, autoincrement=True),
     Column("hash", String(80), nullable=False, unique=True),
-    Column("trace_id", String(80), ForeignKey("traces.id"), nullable=False),
+    Column("trace_id", String(80), ForeignKey("trace_ids.id"), nullable=False),
     Column("recorded_at", String(40), nullable=False),
     Column("content", Text, nullable=False),
     Index("rationales_by_trace", "trace_id"),

@@ -15,11 +15,12 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from limbeck.errors import StoreError
 from limbeck.store.rows import plain, read_trace
-from limbeck.store.writer import Entry, TraceSink
-from limbeck.types import Noun, Trace, canonical_json
+from limbeck.store.writer import NO_BLOBS, Entry
+from limbeck.types import Noun, Outcome, Trace, canonical_json
 
 ENDING = ".jsonl"
 BATCH = 500
@@ -93,7 +94,18 @@ class Spool:
         return file
 
 
-def absorb(store: TraceSink, folder: str | Path) -> Absorbed:
+class Keeper(Protocol):
+    """What is needed of a store to take in what it may have already."""
+
+    def record(
+        self,
+        traces: Sequence[Trace],
+        outcomes: Sequence[Outcome],
+        blobs: Mapping[str, bytes] = NO_BLOBS,
+    ) -> object: ...
+
+
+def absorb(store: Keeper, folder: str | Path) -> Absorbed:
     """Bring the traces of all spools in `folder` into `store`; a file goes once they are there.
 
     Traces that the store has already change nothing. Raises StoreError where the store fails; the
@@ -106,7 +118,7 @@ def absorb(store: TraceSink, folder: str | Path) -> Absorbed:
     return found
 
 
-def _absorb_file(store: TraceSink, path: Path) -> Absorbed:
+def _absorb_file(store: Keeper, path: Path) -> Absorbed:
     with path.open("rb+") as file:
         if not _lock(file.fileno()):
             return Absorbed(busy=1)

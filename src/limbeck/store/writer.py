@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
-from limbeck.types import Outcome, Trace
+from limbeck.types import Trace
 
 NO_BLOBS: Mapping[str, bytes] = MappingProxyType({})
 
@@ -17,12 +17,7 @@ NO_BLOBS: Mapping[str, bytes] = MappingProxyType({})
 class TraceSink(Protocol):
     """What a writer needs of a store."""
 
-    def record(
-        self,
-        traces: Sequence[Trace],
-        outcomes: Sequence[Outcome],
-        blobs: Mapping[str, bytes] = NO_BLOBS,
-    ) -> object: ...
+    def append(self, traces: Sequence[Trace], blobs: Mapping[str, bytes] = NO_BLOBS) -> None: ...
 
 
 class Entry(NamedTuple):
@@ -125,7 +120,7 @@ class Writer:
     def _commit(self, batch: Sequence[Entry]) -> None:
         blobs = {name: data for entry in batch for name, data in entry.blobs.items()}
         try:
-            self._store.record([entry.trace for entry in batch], (), blobs)
+            self._store.append([entry.trace for entry in batch], blobs)
         except Exception as error:  # noqa: BLE001 - every caller is told what the store raised
             # A store that fails as a whole would let each of them wait for the same failure.
             if len(batch) == 1 or getattr(error, "whole", False):

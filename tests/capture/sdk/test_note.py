@@ -85,7 +85,7 @@ def test_a_task_that_is_not_there_is_refused(tasked: Workspace) -> None:
 
 def test_a_store_that_fails_is_said(tasked: Workspace) -> None:
     class Full:
-        def record(self, *_: object) -> None:
+        def append(self, *_: object) -> None:
             raise OSError(28, "No space left on device")
 
     with pytest.raises(StoreError, match=r"the call was not recorded: .*No space left"):

@@ -15,7 +15,7 @@ from limbeck.capture import correlate, wrap
 from limbeck.errors import StoreError
 from limbeck.store.store import Store
 from limbeck.store.writer import NO_BLOBS
-from limbeck.types import Outcome, Task, Trace
+from limbeck.types import Task, Trace
 
 Kept = Callable[[], list[Trace]]
 
@@ -39,12 +39,7 @@ class SlowStore:
         self.asked = threading.Event()
         self.allowed = threading.Event()
 
-    def record(
-        self,
-        traces: Sequence[Trace],
-        outcomes: Sequence[Outcome],
-        blobs: Mapping[str, bytes] = NO_BLOBS,
-    ) -> None:
+    def append(self, traces: Sequence[Trace], blobs: Mapping[str, bytes] = NO_BLOBS) -> None:
         self.asked.set()
         assert self.allowed.wait(30)
         self.traces += traces
@@ -255,7 +250,7 @@ def test_calls_of_many_tasks_of_one_loop_keep_their_own_key(
 class FullStore:
     """A store whose disk is full."""
 
-    def record(self, *_: Any) -> None:
+    def append(self, *_: Any) -> None:
         raise OSError(28, "No space left on device")
 
 

@@ -85,7 +85,7 @@ class Journal:
 
     def _write_here(self, entry: Entry) -> None:
         try:
-            self.store().record([entry.trace], (), entry.blobs)
+            self.store().append([entry.trace], entry.blobs)
         except Exception as error:  # noqa: BLE001 - the waiter is told what the store raised
             self._finish([entry], error)
         else:
