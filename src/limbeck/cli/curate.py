@@ -16,13 +16,15 @@ from rich.table import Table
 from rich.text import Text
 
 from limbeck.curate.contamination import read_evaluation
-from limbeck.curate.curate import examine, write
+from limbeck.curate.curate import examine_records, write
 from limbeck.curate.dataset import DatasetInfo
+from limbeck.curate.engine import open_engine
 from limbeck.curate.examination import Examination
 from limbeck.curate.explain import Explanation, explain
 from limbeck.curate.frame import Progress as Report
 from limbeck.curate.refusal import refusal
 from limbeck.curate.settings import resolve_settings
+from limbeck.curate.sources import PAGE
 from limbeck.curate.summary import Summary
 from limbeck.errors import UsageError
 from limbeck.store.store import Store
@@ -50,6 +52,14 @@ def command(
             help="An evaluation set: traces that have one of its texts are not trained on.",
         ),
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(help="Who works on the traces: local, or ray for a Ray cluster."),
+    ] = "local",
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes of the local engine; by default one a processor."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make a checked, split dataset of the traces of a task, with its data card."""
@@ -57,16 +67,18 @@ def command(
     spec = workspace.task(task)
     settings = resolve_settings(spec, workspace.settings.curate, parse_settings(set_ or []))
     evaluation = read_evaluation(contaminated_by) if contaminated_by else None
+    at_work = open_engine(engine, workers)
     with Store(workspace.store_url) as store, _progress(as_json) as progress:
-        examined = examine(
-            store.traces(task),
-            store.truths(task),
+        examined = examine_records(
+            store.records(task, batch=PAGE),
             spec,
             settings,
             progress,
-            store.rationales(task),
             evaluation,
+            workspace.datasets,
+            at_work,
         )
+    with examined, _progress(as_json) as progress:
         if explain_trace is not None:
             _print(explain(examined, explain_trace), as_json)
             return

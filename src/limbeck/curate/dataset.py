@@ -26,7 +26,7 @@ import limbeck
 from limbeck.curate.card import write_cards
 from limbeck.curate.examination import Examination
 from limbeck.curate.originals import TEXTS
-from limbeck.curate.parts import Spill
+from limbeck.curate.parts import Spill, disk
 from limbeck.curate.settings import CurateSettings
 from limbeck.curate.summary import Summary
 from limbeck.errors import DatasetError
@@ -167,7 +167,7 @@ def write_dataset(out_dir: Path, examined: Examination) -> DatasetInfo:
     folder cannot be written.
     """
     task, settings, summary = examined.task, examined.settings, examined.summary
-    with _disk(out_dir), _half_written(out_dir) as folder:
+    with disk(out_dir), _half_written(out_dir) as folder:
         _write_tables(folder, examined)
         manifest = Manifest(
             code=limbeck.__version__,
@@ -373,21 +373,3 @@ def _publish(folder: Path, target: Path) -> bool:
             raise
         return True
     return False
-
-
-@contextmanager
-def _disk(out_dir: Path) -> Iterator[None]:
-    """The boundary to the disk: what it says becomes one sentence."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DatasetError(
-            f"no dataset could be written into {out_dir}: {reason}; earlier datasets are as they "
-            f"were; make room or choose another folder, and run the same command again"
-        ) from error
-    except pl.exceptions.ComputeError as error:
-        raise DatasetError(
-            f"no dataset could be written into {out_dir}: {error}; earlier datasets are "
-            f"as they were"
-        ) from error

@@ -34,7 +34,7 @@ from limbeck.curate.grams import Places
 from limbeck.curate.index import INDEX, in_order
 from limbeck.curate.near import joined
 from limbeck.curate.originals import Originals
-from limbeck.curate.parts import Part, Spill
+from limbeck.curate.parts import Part, Spill, disk
 from limbeck.curate.settings import CurateSettings
 from limbeck.curate.sources import tables
 from limbeck.curate.summary import summarize
@@ -59,12 +59,14 @@ def inspect(
     batches = tables(records)
     first = list(islice(batches, FEW + 1)) or [RAW.to_frame()]
     few = len(first) <= FEW and not engine.always
-    spill = Spill(None if few else spill_to or Path(tempfile.gettempdir()))
+    place = spill_to or Path(tempfile.gettempdir())
+    with disk(place):
+        spill = Spill(None if few else place)
     work = _Inspection(task, settings, spill, Here() if few else engine, progress)
     try:
-        rows = work.read(chain(first, batches))
-        rows = settle(rows, task)
-        rows, found, failures = work.check(rows, evaluation)
+        with disk(place):
+            rows = settle(work.read(chain(first, batches)), task)
+            rows, found, failures = work.check(rows, evaluation)
         work.tell("looking for duplicates", rows.height)
         decided = decide(rows, found, task, settings, lambda at: work.originals.texts(rows[at]))
         summary = summarize(decided, task, work.originals.texts)

@@ -10,11 +10,14 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+
+from limbeck.errors import DatasetError
 
 try:
     import fcntl
@@ -110,3 +113,21 @@ def _remove(folder: Path, lock: int | None) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     if lock is not None:
         os.close(lock)
+
+
+@contextmanager
+def disk(out_dir: Path) -> Iterator[None]:
+    """The boundary to the disk: what it says becomes one sentence."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DatasetError(
+            f"no dataset could be written into {out_dir}: {reason}; earlier datasets are as they "
+            f"were; make room or choose another folder, and run the same command again"
+        ) from error
+    except pl.exceptions.ComputeError as error:
+        raise DatasetError(
+            f"no dataset could be written into {out_dir}: {error}; earlier datasets are "
+            f"as they were"
+        ) from error
