@@ -11,6 +11,7 @@
     ├── TeacherError             the teacher could not be asked, or said no
     │   └── UncertainError       nobody knows whether it did what it was asked
     ├── StudentError             a student folder is absent, damaged or not of this task
+    ├── WebhookError             an event could not be reported to the address that was given for it
     ├── TrainingError            a training run was refused or diverged
     │   └── PreflightError       refused before the first step (fail closed)
     └── Interrupted              stopped by the user; exit code 130; what was done is kept
@@ -92,6 +93,10 @@ class UncertainError(TeacherError):
 
 
 class StudentError(LimbeckError):
+    pass
+
+
+class WebhookError(LimbeckError):
     pass
 
 

@@ -43,6 +43,7 @@ class Settings(Noun):
     curate: dict[str, Any] = Field(default_factory=dict)
     distill: dict[str, Any] = Field(default_factory=dict)
     evaluate: dict[str, Any] = Field(default_factory=dict)
+    monitor: dict[str, Any] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

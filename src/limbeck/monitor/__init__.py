@@ -1,0 +1,1 @@
+"""Is the promise still kept? Audits, what they show of today, inputs, money and age."""

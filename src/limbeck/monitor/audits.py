@@ -1,0 +1,63 @@
+"""What the audits say of the promise: a test that may be looked at after every audit."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from limbeck.evaluate.betting import alarm_capital, confidence_sequence
+from limbeck.evaluate.intervals import Interval
+from limbeck.monitor.intake import Calls
+from limbeck.types import Noun, Policy
+
+
+class Audits(Noun):
+    """The checked answers of the student under one policy.
+
+    `interval` holds the error rate, if it stays the same, at all times at once with the policy's
+    confidence. The promise is called broken once `capital` has reached `alarm_at`: where it is kept,
+    that ever happens in `false_alarms` of all cases at most, however often one looks. `broken_after`
+    is the number of audits at which it was.
+    """
+
+    n: int
+    errors: int
+    pending: int
+    rate: float | None
+    interval: Interval
+    max_risk: float
+    capital: float
+    highest: float
+    alarm_at: float
+    false_alarms: float
+    broken_after: int | None
+    sources: dict[str, int]
+
+    @property
+    def broken(self) -> bool:
+        return self.broken_after is not None
+
+
+def read_audits(calls: Calls, policy: Policy, false_alarms: float | None = None) -> Audits:
+    """The state of the promise after all audits that have an outcome."""
+    delta = false_alarms if false_alarms is not None else 1 - policy.confidence
+    audited = calls.audited
+    wrong = audited["wrong"].to_numpy().astype(np.bool_)
+    drawn = calls.answered.filter(pl.col("audit")).height
+    capital = alarm_capital(wrong, policy.max_risk)
+    reached = np.flatnonzero(capital >= 1 / delta)
+    counted = audited["source"].value_counts(sort=True)
+    return Audits(
+        n=len(wrong),
+        errors=int(wrong.sum()),
+        pending=drawn - len(wrong),
+        rate=float(wrong.mean()) if len(wrong) else None,
+        interval=confidence_sequence(wrong.astype(np.float64), 1 - policy.confidence),
+        max_risk=policy.max_risk,
+        capital=float(capital[-1]) if len(wrong) else 1.0,
+        highest=float(capital.max(initial=1.0)),
+        alarm_at=1 / delta,
+        false_alarms=delta,
+        broken_after=int(reached[0]) + 1 if len(reached) else None,
+        sources=dict(counted.rows()),
+    )
