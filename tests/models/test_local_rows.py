@@ -15,12 +15,16 @@ from transformers import (
     PreTrainedModel,
     Qwen2Config,
     Qwen2ForCausalLM,
+    T5Config,
+    T5ForConditionalGeneration,
 )
 
 from limbeck.models.local.cached import CachedRows
 from limbeck.models.local.fused import Folded, FusedRows, foldable, version
 from limbeck.models.local.loop import Line, Loop, drawn, likeliest, two_best
+from limbeck.models.local.paired import PairedRows
 from limbeck.models.local.rows import Prompt, Rows
+from limbeck.models.local.scoring import score
 
 SHAPE: dict[str, Any] = {
     "vocab_size": 320,
@@ -190,6 +194,74 @@ def test_many_tokens_are_read_at_once(model: PreTrainedModel, rows: Rows) -> Non
         for count in range(3):
             wanted = plain(model, [*asked[row].ids, *more[row, : count + 1].tolist()])
             torch.testing.assert_close(logits[row, count], wanted, atol=1e-4, rtol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def t5() -> T5ForConditionalGeneration:
+    torch.manual_seed(0)
+    shape: dict[str, Any] = {
+        "vocab_size": 320,
+        "d_model": 32,
+        "d_kv": 8,
+        "d_ff": 48,
+        "num_layers": 2,
+        "num_heads": 4,
+        "decoder_start_token_id": 0,
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+    }
+    model = T5ForConditionalGeneration(T5Config(**shape))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(1.5)
+    model.train(False)
+    return model
+
+
+def plain_pair(model: T5ForConditionalGeneration, prompt: Prompt, said: list[int]) -> torch.Tensor:
+    with torch.inference_mode():
+        logits: torch.Tensor = model(
+            input_ids=torch.tensor([prompt.input]),
+            decoder_input_ids=torch.tensor([[0, *prompt.begin, *said]]),
+        ).logits[0, -1]
+    return logits
+
+
+def test_an_encoder_decoder_writes_what_it_would_write_alone(
+    t5: T5ForConditionalGeneration,
+) -> None:
+    begun = [(7,), (7, 8, 9), (7, 8)]
+    asked = [Prompt(one.ids, begin) for one, begin in zip(prompts(4, 9, 6), begun, strict=True)]
+    lines = [line(prompt, room) for prompt, room in zip(asked, (3, 8, 8), strict=True)]
+    with torch.inference_mode():
+        loop = Loop(PairedRows(t5, 0))
+        loop.join(lines)
+        while loop.live:
+            loop.step()
+    for one in lines:
+        said = [token.id for token in one.written]
+        for at, token in enumerate(one.written):
+            logprobs = plain_pair(t5, one.prompt, said[:at]).log_softmax(-1)
+            assert token.id == int(logprobs.argmax())
+            assert token.logprob == pytest.approx(float(logprobs.max()), abs=1e-4)
+
+
+def test_scores_of_an_encoder_decoder_are_those_of_a_full_pass(
+    t5: T5ForConditionalGeneration,
+) -> None:
+    asked = [Prompt(one.ids, (7,)) for one in prompts(4, 9)]
+    choices = [[[5, 6], [9]], [[10, 11, 12]]]
+    with torch.inference_mode():
+        scores = score(PairedRows(t5, 0), asked, choices, stops=[1, 3])
+    assert [len(some) for some in scores] == [2, 1]
+    for prompt, some, found in zip(asked, choices, scores, strict=True):
+        for choice, total in zip(some, found, strict=True):
+            wanted = 0.0
+            for at, token in enumerate(choice):
+                wanted += float(plain_pair(t5, prompt, choice[:at]).log_softmax(-1)[token])
+            ends = plain_pair(t5, prompt, choice).log_softmax(-1)[[1, 3]]
+            assert total == pytest.approx(wanted + float(ends.logsumexp(0)), abs=1e-4)
 
 
 def test_a_model_that_is_more_than_its_plain_layers_is_not_folded() -> None:

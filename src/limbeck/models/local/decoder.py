@@ -40,6 +40,10 @@ class Decoder:
         from limbeck.models.local.cached import CachedRows
         from limbeck.models.local.fused import Folded, FusedRows, foldable, version
 
+        if self.model.config.is_encoder_decoder:
+            from limbeck.models.local.paired import PairedRows
+
+            return PairedRows(self.model, self._pad)
         if self._foldable is None:
             self._foldable = foldable(self.model)
         if not self._foldable:
