@@ -135,7 +135,7 @@ def test_a_run_that_diverges_leaves_no_student(dataset: Dataset, tmp_path: Path)
     with pytest.raises(TrainingError, match="the loss is not a number at step"):
         distill(dataset, "label", tmp_path, settings=wild)
     assert not any(tmp_path.rglob("limbeck.json"))
-    assert len(list(tmp_path.rglob("diverged.txt"))) == 1
+    assert len(list(tmp_path.rglob("diverged.json"))) == 1
 
 
 def test_an_unknown_recipe_or_setting_is_named(dataset: Dataset, tmp_path: Path) -> None:

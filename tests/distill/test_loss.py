@@ -7,9 +7,9 @@ import torch
 from transformers import Gemma2Config, Gemma2ForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from limbeck.distill.attention import NAME
-from limbeck.distill.loss import PLAIN_HEAD, batch_loss
+from limbeck.distill.loss import PLAIN_HEAD, batch_loss, pack, rows_for
 from limbeck.distill.recipes.table import TABLE, load_recipe, recipe_settings
-from limbeck.distill.rows import collate, micro_batches, rows_of
+from limbeck.distill.rows import collate, rows_of
 from limbeck.distill.tokens import EncodedBranch, EncodedTree, Encoder
 from limbeck.types import Example
 
@@ -29,11 +29,11 @@ def gradient(
 ) -> tuple[float, torch.Tensor]:
     """The loss and the gradient of all weights, as one vector."""
     model.zero_grad()
-    rows = rows_of(trees, layout)
+    rows = rows_for(model, trees, layout)
     norm = sum(weight for row in rows for weight in row.weights)
     value = 0.0
-    for piece in micro_batches(rows, tokens):
-        loss = batch_loss(model, collate(piece, 0), norm, torch.float32)
+    for batch in pack(model, rows, tokens, 0):
+        loss = batch_loss(model, batch, norm, torch.float32)
         loss.value.backward()
         value += float(loss.value.detach())
     grads = [p.grad for p in model.parameters() if p.grad is not None]

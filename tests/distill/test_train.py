@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -136,10 +137,10 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_batch(
     with pytest.raises(TrainingError, match="lower the learning rate") as caught:
         run(learning_rate=1e30, muon_rate=1e30, warmup=0, scratch=scratch)
     assert not isinstance(caught.value, Interrupted)
-    said = (folder / "diverged.txt").read_text()
-    assert said.startswith("step ")
-    assert "trees [" in said
-    assert str(folder / "diverged.txt") in str(caught.value)
+    batch = json.loads((folder / "diverged.json").read_text())
+    assert len(batch["trees"]) == len(batch["ids"]) == 3
+    assert batch["ids"][0]["prompt"]
+    assert str(folder / "diverged.json") in str(caught.value)
     assert load_checkpoint(folder) is None
 
 

@@ -32,7 +32,9 @@ class Optimizer:
             self._master = [p.detach().float().clone() for p in self._live]
             # Parameters only: rounding the buffers would move the rotary positions.
             for parameter in model.parameters():
-                parameter.data = parameter.data.to(dtype)
+                # Weights of 4 bits stay as they are.
+                if parameter.is_floating_point():
+                    parameter.data = parameter.data.to(dtype)
         muon = settings.optimizer == "muon" or (settings.optimizer == "auto" and scratch)
         inner = [
             muon and p.ndim == 2 and ".layers." in name
@@ -40,7 +42,9 @@ class Optimizer:
         ]
         matrices = [p for p, is_inner in zip(self._master, inner, strict=True) if is_inner]
         others = [p for p, is_inner in zip(self._master, inner, strict=True) if not is_inner]
-        rate = settings.learning_rate or (0.006 if scratch else 2e-5)
+        # Adapters want about ten times the rate of full training, at any rank.
+        pretrained = 2e-5 if settings.tune == "full" else 2e-4
+        rate = settings.learning_rate or (0.006 if scratch else pretrained)
         self._parts: list[tuple[torch.optim.Optimizer, float]] = []
         if matrices:
             part = torch.optim.Muon(

@@ -3,19 +3,29 @@
 In the `tree` layout a row is `prompt, branch, branch, ...`; in the `plain` layout it is `prompt,
 branch`, and a tree gives one row for each branch. Positions restart after the prompt, and a token
 attends to the prompt and to what came before it in its own branch, so both layouts are the same
-computation (a parity test keeps it so).
+computation (a parity test keeps it so). `auto` puts as many branches into a row as is estimated to
+cost least: one where they are long beside their prompt, all where the prompt is long.
+
+Rows become a batch either padded to the longest of them, with a mask that any model takes, or end to
+end without padding, for the attention in blocks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
 
+from limbeck.distill.blocks import Blocks, blocks_of
 from limbeck.distill.tokens import EncodedBranch, EncodedTree
 from limbeck.types import Role
+
+SPAN = 400.0
+"""Tokens of attention that cost as much as the rest of a layer, for `cost`: measured on a processor
+with a layer of 256."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +41,18 @@ class Row:
     weights: list[float]
     roles: list[Role]
 
+    @property
+    def lengths(self) -> tuple[int, list[int]]:
+        """Of the prompt and of each branch; a single branch continues its prompt as one text."""
+        counts = np.bincount(self.segments).tolist()
+        return (len(self.ids), []) if len(counts) < 3 else (counts[0], counts[1:])
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Padded rows: B rows of at most T tokens, S supervised tokens in all.
+    """B rows of at most T tokens, S supervised tokens in all.
 
+    With `blocks`, B is 1: the rows stand end to end. Else they are padded, and
     `mask` is None where plain causal attention is right (one branch a row, padded on the right);
     else it is additive, (B, 1, T, T), 0 where a token may look and the lowest number elsewhere.
     """
@@ -47,6 +64,7 @@ class Batch:
     labels: torch.Tensor  # (S,)
     weights: torch.Tensor  # (S,)
     roles: list[Role] = field(default_factory=list)
+    blocks: Blocks | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same batch with its tensors on `device`."""
@@ -58,6 +76,7 @@ class Batch:
             sources=self.sources.to(device),
             labels=self.labels.to(device),
             weights=self.weights.to(device),
+            blocks=None if self.blocks is None else self.blocks.to(device),
         )
 
     def mask(self, dtype: torch.dtype) -> torch.Tensor | None:
@@ -102,10 +121,35 @@ def tree_row(tree: EncodedTree, branches: Sequence[EncodedBranch]) -> Row:
     return Row(ids, positions, segments, targets, sources, weights, roles)
 
 
-def rows_of(trees: Sequence[EncodedTree], layout: str) -> list[Row]:
-    if layout == "tree":
-        return [tree_row(tree, tree.branches) for tree in trees]
-    return [tree_row(tree, [branch]) for tree in trees for branch in tree.branches]
+def rows_of(trees: Sequence[EncodedTree], layout: str, span: float = SPAN) -> list[Row]:
+    """The rows of `trees` in a layout: `tree`, `plain` or `auto`; for `span` see `cost`."""
+    rows: list[Row] = []
+    for tree in trees:
+        many = {"tree": len(tree.branches), "plain": 1}.get(layout) or share(tree, span)
+        groups = (tree.branches[at : at + many] for at in range(0, len(tree.branches), many))
+        rows.extend(tree_row(tree, group) for group in groups)
+    return rows
+
+
+def share(tree: EncodedTree, span: float = SPAN) -> int:
+    """How many branches of a tree should stand in one row: what is estimated to cost least."""
+    prompt, lengths = len(tree.prompt), [len(branch.ids) for branch in tree.branches]
+
+    def total(many: int) -> float:
+        groups = (lengths[at : at + many] for at in range(0, len(lengths), many))
+        return sum(cost(prompt, group, span) for group in groups)
+
+    return min(range(len(lengths), 0, -1), key=total)
+
+
+def cost(prompt: int, branches: Sequence[int], span: float = SPAN) -> float:
+    """What a row costs, in tokens that go through the layers without attention.
+
+    Attention to `span` tokens costs as much as all else that is done with a token. Where it is dense,
+    a branch also pays for its sisters, which the mask then hides.
+    """
+    length = prompt + sum(branches)
+    return length + length * length / span
 
 
 def collate(rows: Sequence[Row], pad: int) -> Batch:
@@ -118,17 +162,48 @@ def collate(rows: Sequence[Row], pad: int) -> Batch:
         ids[number, : len(row.ids)] = row.ids
         positions[number, : len(row.ids)] = row.positions
         segments[number, : len(row.ids)] = row.segments
-    sources = [number * length + at for number, row in enumerate(rows) for at in row.sources]
-    labels = [row.ids[at] for row in rows for at in row.targets]
     branching = bool((segments > 1).any())
+    return _batch(
+        rows,
+        ids,
+        positions,
+        starts=[number * length for number in range(len(rows))],
+        segments=torch.from_numpy(segments) if branching else None,
+    )
+
+
+def concatenate(rows: Sequence[Row]) -> Batch:
+    """Lays rows end to end; only attention in blocks keeps them apart."""
+    starts = np.cumsum([0, *(len(row.ids) for row in rows)]).tolist()
+    return _batch(
+        rows,
+        np.concatenate([row.ids for row in rows])[None],
+        np.concatenate([row.positions for row in rows])[None],
+        starts=starts[:-1],
+        blocks=blocks_of([row.lengths for row in rows]),
+    )
+
+
+def _batch(
+    rows: Sequence[Row],
+    ids: np.ndarray[Any, Any],
+    positions: np.ndarray[Any, Any],
+    *,
+    starts: Sequence[int],
+    segments: torch.Tensor | None = None,
+    blocks: Blocks | None = None,
+) -> Batch:
+    sources = [start + at for start, row in zip(starts, rows, strict=True) for at in row.sources]
+    labels = [row.ids[at] for row in rows for at in row.targets]
     return Batch(
         ids=torch.from_numpy(ids),
         positions=torch.from_numpy(positions),
-        segments=torch.from_numpy(segments) if branching else None,
+        segments=segments,
         sources=torch.tensor(sources, dtype=torch.long),
         labels=torch.tensor(labels, dtype=torch.long),
         weights=torch.tensor([w for row in rows for w in row.weights], dtype=torch.float32),
         roles=[role for row in rows for role in row.roles],
+        blocks=blocks,
     )
 
 
@@ -155,16 +230,16 @@ def schedule(lengths: Sequence[int], batch: int, steps: int, seed: int) -> Itera
             done += 1
 
 
-def micro_batches(rows: Sequence[Row], tokens: int) -> Iterator[list[Row]]:
-    """Cuts the rows of a step so that no piece exceeds `tokens` with its padding."""
+def micro_batches(rows: Sequence[Row], tokens: int, *, padded: bool = True) -> Iterator[list[Row]]:
+    """Cuts the rows of a step so that no piece exceeds `tokens`, with its padding where it has any."""
     piece: list[Row] = []
-    longest = 0
+    longest = total = 0
     for row in sorted(rows, key=lambda row: len(row.ids)):
-        longest = max(longest, len(row.ids))
-        if piece and longest * (len(piece) + 1) > tokens:
+        longest, total = max(longest, len(row.ids)), total + len(row.ids)
+        if piece and (longest * (len(piece) + 1) if padded else total) > tokens:
             yield piece
             piece = []
-            longest = len(row.ids)
+            longest = total = len(row.ids)
         piece.append(row)
     if piece:
         yield piece

@@ -1,4 +1,5 @@
-"""Students before training: presets from scratch, or any causal language model from a folder or hub."""
+"""Students before training: presets from scratch, or a causal or encoder-decoder model from a folder
+or hub."""
 
 from __future__ import annotations
 
@@ -7,11 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from limbeck.distill.adapters import merged, quantized
 from limbeck.distill.attention import NAME as BMM
 from limbeck.distill.attention import register
 from limbeck.distill.settings import DistillSettings
 from limbeck.distill.tokens import train_tokenizer
-from limbeck.errors import StudentError
+from limbeck.errors import ConfigError, StudentError
 from limbeck.models.controls import CONTROLS, PAD, control_token
 from limbeck.types import Noun
 
@@ -48,8 +50,13 @@ def start(
     register()
     torch.manual_seed(settings.seed)
     if base in PRESETS:
+        if settings.tune != "full":
+            raise ConfigError(
+                f"tune = {settings.tune!r} adapts a pretrained student, and {base!r} is trained from "
+                "scratch; leave tune = 'full', or take --student FOLDER"
+            )
         return _from_scratch(PRESETS[base], texts, settings)
-    return _pretrained(base, trust_remote_code)
+    return _pretrained(base, settings, trust_remote_code)
 
 
 def _from_scratch(
@@ -79,21 +86,19 @@ def _from_scratch(
 
 
 def _pretrained(
-    base: str, trust_remote_code: bool
+    base: str, settings: DistillSettings, trust_remote_code: bool
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     import torch
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer
 
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+    more = quantized() if settings.tune == "qlora" else {}
     try:
+        config = AutoConfig.from_pretrained(base, **options)
         tokenizer = AutoTokenizer.from_pretrained(base, **options)
-        model = AutoModelForCausalLM.from_pretrained(
-            base,
-            dtype=torch.float32,
-            use_safetensors=True,
-            attn_implementation="sdpa",
-            **options,
+        model = auto_class(config.is_encoder_decoder).from_pretrained(
+            base, dtype=torch.float32, use_safetensors=True, **_attention(config), **options, **more
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -117,13 +122,24 @@ def _pretrained(
     tokens = [control_token(name) for name in CONTROLS]
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         # A pad token that is also the end token would never be learned as the end.
-        tokens.append(PAD)
         tokenizer.add_special_tokens({"pad_token": PAD})
     tokenizer.add_special_tokens({"extra_special_tokens": tokens})
     if len(tokenizer) > model.config.vocab_size:
         model.resize_token_embeddings(len(tokenizer), pad_to_multiple_of=64, mean_resizing=False)
     model.config.pad_token_id = tokenizer.pad_token_id
     return model, tokenizer
+
+
+def auto_class(is_encoder_decoder: bool) -> Any:
+    """The class of transformers that loads such a model."""
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    return AutoModelForSeq2SeqLM if is_encoder_decoder else AutoModelForCausalLM
+
+
+def _attention(config: Any) -> dict[str, str]:
+    # T5 adds a bias by position to its scores, for which its own way is the known one.
+    return {} if config.is_encoder_decoder else {"attn_implementation": "sdpa"}
 
 
 def is_scratch(base: str) -> bool:
@@ -135,16 +151,24 @@ def save_model(
     tokenizer: PreTrainedTokenizerBase,
     weights: dict[str, Any],
     folder: Path,
+    adapter: Path | None = None,
 ) -> None:
-    """Writes a plain Hugging Face folder (safetensors, float32) that the Auto classes load."""
+    """Writes a plain Hugging Face folder (safetensors, float32) that the Auto classes load.
+
+    Adapters are merged into it, and kept by themselves in the folder `adapter` where one is given.
+    """
     import torch
 
-    plain = copy.deepcopy(model).float()
-    with torch.no_grad():
-        for name, parameter in plain.named_parameters():
-            if name in weights:
-                parameter.copy_(weights[name])
-    plain.config._attn_implementation = "sdpa"
+    if hasattr(model, "peft_config"):
+        plain = merged(copy.deepcopy(model), weights, adapter)
+    else:
+        plain = copy.deepcopy(model).float()
+        with torch.no_grad():
+            for name, parameter in plain.named_parameters():
+                if name in weights:
+                    parameter.copy_(weights[name])
+    if plain.config._attn_implementation in (BMM, "flex_attention"):
+        plain.config._attn_implementation = "sdpa"
     plain.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
 

@@ -1,0 +1,85 @@
+"""Where and how a model computes: device paths behind what the machine can do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from limbeck.distill.settings import DistillSettings
+from limbeck.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+BLOCKS = frozenset({"llama", "qwen2", "qwen3", "mistral"})
+"""Model types whose attention is known to be computed in blocks exactly."""
+
+
+def prepare(model: PreTrainedModel, settings: DistillSettings, device: torch.device) -> None:
+    """Moves the model to `device` and sets up its fast paths in place.
+
+    Raises `ConfigError` where a path that was asked for does not exist here.
+    """
+    import torch
+
+    from limbeck.distill.attention import NAME, register
+
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    if settings.deterministic:
+        torch.use_deterministic_algorithms(True)
+    model.to(device)  # type: ignore[arg-type]
+    register()
+    inner = plain(model)
+    if settings.attention == "flex":
+        if device.type != "cuda":
+            raise ConfigError(
+                "attention = 'flex' needs a GPU, and there is none; leave attention = 'auto'"
+            )
+        inner.set_attn_implementation("flex_attention")
+    elif settings.attention == "sdpa" or device.type != "cpu":
+        if inner.config._attn_implementation == NAME:
+            inner.set_attn_implementation("sdpa")
+    elif inner.config.model_type in BLOCKS:
+        inner.set_attn_implementation(NAME)
+    if settings.checkpointing:
+        inner.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        if any(not p.requires_grad for p in inner.parameters()):
+            inner.enable_input_require_grads()
+    if settings.compile:
+        for layer in getattr(inner.get_decoder(), "layers", []):
+            layer.compile()
+    if device.type == "cuda":
+        _liger(inner)
+
+
+def plain(model: PreTrainedModel) -> PreTrainedModel:
+    """The model without the adapters around it."""
+    if not hasattr(model, "peft_config"):
+        return model
+    adapted: Any = model
+    found: PreTrainedModel = adapted.get_base_model()
+    return found
+
+
+def compute_dtype(settings: DistillSettings) -> torch.dtype:
+    """bfloat16 where the processor multiplies it natively, else float32."""
+    import torch
+
+    if settings.precision == "auto":
+        native = (
+            torch.cuda.is_bf16_supported()
+            if torch.cuda.is_available()
+            else torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        )
+        return torch.bfloat16 if native else torch.float32
+    return torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
+
+
+def _liger(model: PreTrainedModel) -> None:
+    """Fused norms, rotations and gates, where liger-kernel is installed; the loss stays ours."""
+    try:
+        from liger_kernel.transformers import _apply_liger_kernel_to_instance
+    except ImportError:
+        return
+    _apply_liger_kernel_to_instance(model, fused_linear_cross_entropy=False, cross_entropy=False)
