@@ -30,7 +30,7 @@ class Decoder:
         eos, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
         assert isinstance(eos, int)
         assert isinstance(pad, int)
-        self._pad = pad
+        self.end, self._pad = eos, pad
         self.reader = Reader(tokenizer, self._control, eos)
         self._foldable: bool | None = None
         self._folded: Folded | None = None
@@ -203,6 +203,40 @@ class Decoder:
     def prompts(self, inputs: Sequence[str], ask: Ask) -> list[Prompt]:
         begin = (self._control[ask.control],)
         return [Prompt(ids, begin) for ids in self.encode(inputs)]
+
+    def raw(self, given: str | Sequence[int]) -> Prompt:
+        """A prompt as it stands, in which control tokens are read as such; what follows the first of
+        them is the student's own. Raises `StudentError` for an empty one and for unknown ids."""
+        ids = given
+        if isinstance(given, str):
+            ids = self._tokenizer(given, add_special_tokens=False)["input_ids"]
+        found = tuple(int(token) for token in ids)
+        size = self.model.config.get_text_config().vocab_size
+        if not found or not all(0 <= token < size for token in found):
+            raise StudentError(
+                f"got {len(found)} tokens, of which the smallest is {min(found, default=None)!r} and the "
+                f"largest {max(found, default=None)!r}; wanted one or more ids from 0 to {size - 1}"
+            )
+        marks = set(self._control.values())
+        at = next((at for at, token in enumerate(found) if token in marks), len(found) - 1)
+        return Prompt(found[:at], found[at:])
+
+    @property
+    def most_tokens(self) -> int:
+        """The longest row that the model can read and write, in tokens."""
+        return int(getattr(self.model.config, "max_position_embeddings", None) or 2**20)
+
+    def check_room(self, tokens: int) -> None:
+        """Raises `StudentError` where prompt and reply are longer than the student can take."""
+        if tokens > self.most_tokens:
+            raise StudentError(
+                f"got a prompt and room for a reply of {tokens:,} tokens in all; this student takes at "
+                f"most {self.most_tokens:,}"
+            )
+
+    def name(self, token: int) -> str:
+        """The text of one token; a control token's is its name."""
+        return str(self._tokenizer.decode([token], skip_special_tokens=False))
 
     def line(self, prompt: Prompt, ask: Ask, room: int) -> Line:
         from limbeck.models.local.loop import Line

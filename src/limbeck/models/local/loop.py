@@ -21,7 +21,8 @@ class Line:
     """One reply that is being written: at most `room` tokens, up to one of `stops`.
 
     With a `temperature` above 0 the tokens are drawn; `draws` are numbers in [0, 1), one a token, that
-    decide them, so that a reply does not depend on who else is in the batch.
+    decide them, so that a reply does not depend on who else is in the batch. `top` is how many of the
+    likeliest tokens are noted at each place.
     """
 
     prompt: Prompt
@@ -30,6 +31,7 @@ class Line:
     temperature: float = 0.0
     draws: Sequence[float] = ()
     on_token: Callable[[Token], None] | None = None
+    top: int = 0
     written: list[Token] = field(default_factory=list)
 
     @property
@@ -84,13 +86,18 @@ class Loop:
         line.room = len(line.written)
         self._live = sum(not line.done for line in self._lines)
 
+    def restart(self, rows: Rows) -> None:
+        """Begins anew with other rows, which must be empty; all lines are given up."""
+        self._rows, self._lines, self._next, self._live = rows, [], self._next[:0], 0
+
     def _write(self, lines: Sequence[Line], logits: torch.Tensor) -> torch.Tensor:
         """Chooses the next token of each line, (B,), and writes it down where the line goes on."""
         if any(line.temperature > 0 for line in lines):
             tokens, logprobs, gaps = drawn(logits.float(), lines)
         else:
             tokens, logprobs, gaps = likeliest(logits.float())
-        for line, *said in zip(lines, tokens.tolist(), logprobs, gaps, strict=True):
+        tops = likely(logits, lines)
+        for line, *said in zip(lines, tokens.tolist(), logprobs, gaps, tops, strict=True):
             if not line.done:
                 token = Token(*said)
                 line.written.append(token)
@@ -118,6 +125,19 @@ def likeliest(logits: torch.Tensor) -> tuple[torch.Tensor, list[float], list[flo
     best, tokens = two_best(logits.log_softmax(-1))
     first, second = best.T.tolist()
     return tokens[:, 0], first, [a - b for a, b in zip(first, second, strict=True)]
+
+
+Top = tuple[tuple[int, float], ...]
+
+
+def likely(logits: torch.Tensor, lines: Sequence[Line]) -> list[Top]:
+    """For each line the likeliest tokens and their log-probabilities, as many as it asks for."""
+    most = min(max((line.top for line in lines), default=0), logits.shape[1])
+    if not most:
+        return [()] * len(lines)
+    best, tokens = logits.float().log_softmax(-1).topk(most, dim=-1)
+    pairs = zip(tokens.tolist(), best.tolist(), lines, strict=True)
+    return [tuple(zip(ids, nats, strict=True))[: line.top] for ids, nats, line in pairs]
 
 
 def two_best(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -34,7 +34,7 @@ class PairedRows:
 
         device = self._model.device
         ids, self._read = _padded([prompt.input or (self._fill,) for prompt in prompts], self._fill)
-        encoder: Any = self._model.get_encoder()  # type: ignore[no-untyped-call]
+        encoder: Any = self._model.get_encoder()
         found = encoder(input_ids=ids.to(device), attention_mask=self._read.to(device))
         self._read = self._read.to(device)
         self._encoded = BaseModelOutput(last_hidden_state=found.last_hidden_state)

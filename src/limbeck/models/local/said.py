@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 class Token(NamedTuple):
     """A token that was written. `logprob` is the model's own, in nats, whatever the temperature; `gap`
-    is its lead over the best other token, in nats (below 0 where a sample fell on another)."""
+    is its lead over the best other token, in nats (below 0 where a sample fell on another). `top` are the
+    likeliest tokens at its place and their log-probabilities, as many as were asked for."""
 
     id: int
     logprob: float
     gap: float
+    top: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from limbeck.models.local.rows import Prompt, Rows
+from limbeck.models.local.said import Token
 
 
 def score(
@@ -39,3 +40,28 @@ def score(
     ended = at_end[:, list(stops)].logsumexp(-1)
     total = iter(((of_tokens * inside).sum(-1) + ended).tolist())
     return [tuple(next(total) for _ in some) for some in choices]
+
+
+def told(rows: Rows, ids: Sequence[int], top: int) -> list[Token]:
+    """What the model thought of each token of a text but the first, and the likeliest in its place.
+
+    `rows` must be empty, of a model that reads and writes in one row, and are used up.
+    """
+    if len(ids) < 2:
+        return []
+    logits = rows.join([Prompt((), tuple(ids[:1]))])[:, None]
+    if len(ids) > 2:
+        logits = torch.cat(
+            [logits, rows.extend(torch.tensor([ids[1:-1]]).to(logits.device))], dim=1
+        )
+    logprobs = logits[0].float().log_softmax(-1)  # (T - 1, V)
+    most = min(max(top, 2), logprobs.shape[-1])
+    best, tokens = logprobs.topk(most, dim=-1)
+    found = []
+    rows_of = zip(ids[1:], logprobs, best.tolist(), tokens.tolist(), strict=True)
+    for chosen, row, nats, likeliest in rows_of:
+        logprob = float(row[chosen])
+        other = nats[1] if likeliest[0] == chosen else nats[0]
+        pairs = tuple(zip(likeliest, nats, strict=True))[:top]
+        found.append(Token(chosen, logprob, logprob - other, pairs))
+    return found
