@@ -74,11 +74,12 @@ def load_teacher(folder: Path, tokenizer: PreTrainedTokenizerBase) -> PreTrained
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise StudentError(f"no teacher can be loaded from {str(folder)!r}: {error}") from None
     mine, theirs = tokenizer.get_vocab(), own.get_vocab()
-    if mine != theirs:
-        differ = sum(theirs.get(token) != number for token, number in mine.items())
+    # Tokens that only the teacher has do no harm: the student cannot write them.
+    differ = sum(theirs.get(token) != number for token, number in mine.items())
+    if differ:
         raise ConfigError(
-            f"the tokenizer of the teacher {folder.name!r} is another ({len(theirs):,} tokens, the "
-            f"student's {len(mine):,}, of which {differ:,} are not the same); {_LOCAL}"
+            f"the tokenizer of the teacher {folder.name!r} is another: {differ:,} of the student's "
+            f"{len(mine):,} tokens are not the same there; {_LOCAL}"
         )
     model.requires_grad_(requires_grad=False)
     frozen: PreTrainedModel = model.eval()
