@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -80,7 +80,7 @@ def read_frame(
             rows[trace.id] = _row(trace.id, trace, truths.get(trace.id), task, asked)
             if progress is not None and len(rows) % 1000 == 0:
                 progress("reading traces", len(rows))
-    frame = pl.DataFrame(list(rows.values()), schema=COLUMNS, orient="row")
+    frame = _table(list(rows.values()))
     places = pl.Series(places_of(frame), dtype=pl.Binary)
     order = frame.select(pl.col("trace_id"), place=places).with_row_index("at")
     return frame[order.sort("place", "trace_id")["at"]]
@@ -103,14 +103,26 @@ def read_records(records: Iterable[Record], task: Task) -> pl.DataFrame:
                 f"curated; see what else is with: limbeck store verify"
             ) from None
         rows.append(_row(record.trace_id, trace, outcome, task, asked))
-    return pl.DataFrame(rows, schema=COLUMNS, orient="row")
+    return _table(rows)
 
 
 def places_of(frame: pl.DataFrame) -> list[bytes]:
     """Where each row stands: by what was asked and said, so that the same calls recorded at another
     time make the same dataset; as a hash, so that neighbours have nothing in common."""
-    columns = frame.select("key", "reply", "rationale", "answer").iter_rows()
-    return [blake2b(repr(said).encode(), digest_size=16).digest() for said in columns]
+    columns = [frame[name].fill_null("") for name in ("key", "reply", "rationale", "answer")]
+    texts = pl.select(pl.concat_str(columns, separator="\x1f")).to_series().to_list()
+    return [blake2b(text.encode(), digest_size=16).digest() for text in texts]
+
+
+def _table(rows: Sequence[Row]) -> pl.DataFrame:
+    # Column by column: row by row, polars would look at the type of every value.
+    columns = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
+    return pl.DataFrame(
+        [
+            pl.Series(name, values, dtype=kind)
+            for (name, kind), values in zip(COLUMNS.items(), columns, strict=True)
+        ]
+    )
 
 
 def _trace(content: str) -> Trace:

@@ -38,10 +38,14 @@ def tables(pages: Iterable[Sequence[Record]]) -> Iterator[pl.DataFrame]:
             held.append(record)
             size += len(record.content)
             if len(held) >= BATCH or size >= BATCH_BYTES:
-                yield pl.DataFrame(held, schema=RAW, orient="row")
+                yield _table(held)
                 held, size = [], 0
     if held:
-        yield pl.DataFrame(held, schema=RAW, orient="row")
+        yield _table(held)
+
+
+def _table(records: Sequence[Record]) -> pl.DataFrame:
+    return pl.DataFrame(dict(zip(RAW, zip(*records, strict=True), strict=True)), schema=RAW)
 
 
 def _record(trace: Trace, outcome: Outcome | None, asked: PostHoc | None) -> Record:

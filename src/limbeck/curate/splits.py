@@ -7,7 +7,7 @@ else is in the store, so that an input never changes sides when more traces come
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -32,13 +32,12 @@ _HASHED = ("train", "validation", "calibration", "test")
 
 def assign(frame: pl.DataFrame, task: Task) -> pl.Series:
     """The split of each row of `frame`; a trace that says its split keeps it."""
-    units = zip(frame["group"].to_list(), frame["key"].to_list(), strict=True)
-    hashed = [
-        _by_hash(task, f"group\x1f{group}" if group is not None else f"input\x1f{key}")
-        for group, key in units
+    bounds = _bounds(task)
+    rows = frame.select("fixed_split", "group", "key").iter_rows()
+    chosen = [
+        fixed or _by_hash(f"{task.name}\x1f{_unit(group, key)}", bounds)
+        for fixed, group, key in rows
     ]
-    fixed = frame["fixed_split"].to_list()
-    chosen = [own or other for own, other in zip(fixed, hashed, strict=True)]
     return pl.Series("split", chosen, dtype=pl.String)
 
 
@@ -106,16 +105,20 @@ def near_leaks(frame: pl.DataFrame, sketches: Sketches, rows: Places) -> pl.Seri
     return other.select(pl.when(leaks_here).then(said).alias("evidence")).get_column("evidence")
 
 
-def _by_hash(task: Task, unit: str) -> str:
-    digest = hashlib.sha256(f"{task.name}\x1f{unit}".encode()).digest()
+def _unit(group: str | None, key: str) -> str:
+    return f"group\x1f{group}" if group is not None else f"input\x1f{key}"
+
+
+def _by_hash(unit: str, bounds: Sequence[tuple[str, float]]) -> str:
+    digest = hashlib.sha256(unit.encode()).digest()
     place = int.from_bytes(digest[:8], "big") / 2**64
-    shares = [getattr(task.splits, split) for split in _HASHED]
-    for split, bound in zip(_HASHED, _cumulative(shares), strict=True):
+    for split, bound in bounds:
         if place < bound:
             return split
     return "train"
 
 
-def _cumulative(shares: Iterable[float]) -> list[float]:
-    sums = list(accumulate(shares))
-    return [value / sums[-1] for value in sums]
+def _bounds(task: Task) -> list[tuple[str, float]]:
+    """The splits, and the share of all inputs that belongs to each or to one before it."""
+    sums = list(accumulate(getattr(task.splits, split) for split in _HASHED))
+    return [(split, value / sums[-1]) for split, value in zip(_HASHED, sums, strict=True)]

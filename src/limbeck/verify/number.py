@@ -35,6 +35,9 @@ _SCALED = re.compile(
 _LONGEST = 1000
 """Characters of an answer that may still be one number."""
 
+_PLAIN = re.compile(r"0|-?[1-9][0-9]{0,14}")
+"""What is in form already."""
+
 _BOXED = re.compile(r"^\$?\\boxed\{(.*)\}\$?$", re.DOTALL)
 
 
@@ -44,6 +47,8 @@ def normalize(form: AnswerForm, text: str, choices: tuple[str, ...] = ()) -> str
     A currency sign before and a unit after it are left out. `1,5` and `3 million` are not taken:
     what they mean depends on who wrote them.
     """
+    if _PLAIN.fullmatch(text):
+        return text
     value = parse(text)
     return None if value is None else plain_decimal(value)
 

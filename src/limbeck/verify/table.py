@@ -6,6 +6,7 @@ A judge is a module with two pure functions, `normalize(form, text, choices)` an
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import Protocol, cast
 
@@ -43,5 +44,10 @@ def judge(task: Task, answer: str, truth: str, choices: tuple[str, ...] = ()) ->
 
 
 def _judge_of(task: Task) -> Judge:
+    return _loaded(JUDGES[task.answer.kind])
+
+
+@cache
+def _loaded(module: str) -> Judge:
     # A module has the shape of the protocol, which mypy cannot see through `import_module`.
-    return cast(Judge, import_module(JUDGES[task.answer.kind]))
+    return cast(Judge, import_module(module))
