@@ -322,3 +322,18 @@ def test_real_completions_are_read_as_published_or_better(
             assert (reading.rationale.text if reading.rationale else None) == teacher["rationale"]
     assert (count, same, found_ran_on) == (rows, agreed, ran_on)
     assert ours_right >= theirs_right
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Here it is:\n``` json\n{"why": "2 + 4\\nis 6", "out": "6"}\n```\nThe answer is 6.',
+        '{"why": "2 + 4\nis 6", "out": "6"}',
+        '```json\n{"why": "2 + 4 is 6", "out": "6"}\n```</s></s>',
+    ],
+)
+def test_json_is_found_among_words_and_with_line_breaks_in_its_strings(text: str) -> None:
+    form = ReplyForm(answer_field="out", rationale_field="why", stop=("</s>",))
+    reading = read_reply(NUMBER.model_copy(update={"reply": form}), text)
+    assert reading.answer == "6"
+    assert reading.rationale is not None

@@ -11,7 +11,7 @@ from limbeck.capture.elicit.json_field import FieldCutter, as_text
 from limbeck.models.dialects.fields import mapping, sequence
 from limbeck.types import Task
 
-_FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n\s*```\s*", re.DOTALL | re.IGNORECASE)
+_FENCED = re.compile(r"\s*```[ \t]*(?:json)?\s*\n(.*?)\n\s*```\s*", re.DOTALL | re.IGNORECASE)
 
 
 class JsonReply(NamedTuple):
@@ -41,10 +41,12 @@ def read_json_reply(task: Task, text: str, blocks: str | None = None) -> JsonRep
 
 
 def _read_text(task: Task, text: str, why: str | None) -> JsonReply | None:
-    fenced = _FENCED.fullmatch(text)
+    # Some say a word before and after their JSON; in a fence it is still known.
+    fenced = _FENCED.fullmatch(text) or _FENCED.search(text)
     text = fenced[1] if fenced else text
     try:
-        given = json.loads(text)
+        # Line breaks inside a string are no JSON, and teachers write them.
+        given = json.loads(text, strict=False)
     except (ValueError, RecursionError):
         given = None
     # What was cut off is no JSON, but its rationale may be whole.

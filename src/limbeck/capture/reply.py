@@ -62,7 +62,7 @@ def read_reply(
         text = text[inside.end() :]
         thinking = thinking or inside[1]
     native = thinking if thinking and thinking.strip() else None
-    fields = read_json_reply(task, text, blocks)
+    fields = read_json_reply(task, _before_stop(text, task.reply.stop)[0], blocks)
     if fields is not None:
         why = _rationale(native, fields.rationale, "post_hoc" if fields.after else "elicited")
         return _without_rest(why, _formed(task, fields.answer or "", choices))

@@ -86,6 +86,20 @@ def test_a_chain_that_arrives_at_the_number_or_at_none_passes(
 
 def test_an_equation_may_do_the_last_step_itself(number_task: Task, evidence: Evidence) -> None:
     task = number_task.model_copy(update={"reply": ReplyForm(equation=True)})
-    chain = "11 * 31 is 341. 11 * 27 is 297."
+    chain = "11 * 31 = 341. 11 * 27 = 297."
     assert evidence("contradiction", task, rationale=chain, answer="638") is None
     assert evidence("contradiction", number_task, rationale=chain, answer="638") is not None
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        "16 + 20 = 36. So they use 20 flashlights and 36 candles.",
+        "24 / 8 = 3. So, we divide by 3 to find the number of days.",
+        "On eBay, $13 + $8 = $21. The rest is easy.",
+    ],
+)
+def test_a_chain_that_leaves_the_last_step_to_the_answer_passes(
+    chain: str, number_task: Task, evidence: Evidence
+) -> None:
+    assert evidence("contradiction", number_task, rationale=chain, answer="56") is None

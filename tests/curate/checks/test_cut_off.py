@@ -79,3 +79,10 @@ def test_a_bracket_that_never_closes_is_caught(choice_task: Task, evidence: Evid
         "cut_off", choice_task, off, rationale="The item (a radio is late.", answer_raw="deny"
     )
     assert same is None
+
+
+def test_a_bracket_after_a_digit_is_no_smiley_and_a_forgotten_one_is_no_cut(
+    choice_task: Task, evidence: Evidence
+) -> None:
+    for chain in ("(5/8) of 40 is 25.", "It is late (by a day. The window is 30 days. So deny."):
+        assert evidence("cut_off", choice_task, rationale=chain, answer_raw="deny") is None

@@ -39,6 +39,9 @@ _RULED_OUT_AFTER = re.compile(
 _LITTLE = frozenset({"in", "at", "on", "to", "of", "the", "a", "an", "and", "or"})
 _UNFINISHED = re.compile(r"\d\s*[-+*/×÷]\s*\d")
 """A formula without its value: the chain leaves the last step to the answer."""
+_EQUALS = re.compile(r"\d\s*(?:\w+\s*)?=\s*[-$]?\d")
+_GOES_ON = re.compile(r"\b(?:divid|multipl|add|subtract|find|calculat|until|need|more|any)", re.I)
+"""Words of a sentence that says what is to be done, or what is not, rather than what came out."""
 _LONGEST = 100_000
 """Characters at the end of a chain among which its conclusion is looked for."""
 _END = 200
@@ -74,7 +77,9 @@ def _suspicious(task: Task) -> pl.Expr:
     chain, answer = pl.col("rationale").str.strip_chars_end(), pl.col("answer")
     ends_on = chain.str.slice(-_END)
     if task.answer.kind == "number":
-        last = ends_on.str.extract(r"(-?[0-9][0-9,]*(?:\.[0-9]+)?)[^0-9]*$").str.replace_all(",", "")
+        last = ends_on.str.extract(r"(-?[0-9][0-9,]*(?:\.[0-9]+)?)[^0-9]*$").str.replace_all(
+            ",", ""
+        )
         return answer.is_not_null() & last.ne_missing(answer)
     if task.answer.kind == "choice":
         line = ends_on.str.extract(r"([^.!?\n]*)[.!?\s]*$")
@@ -168,22 +173,23 @@ def _other_number(chain: str, answer: str, task: Task) -> str | None:
         return None
     lines = sentences(chain)
     last = lines[-1] if lines else ""
-    steps = [step for step in equations(chain) if step.relation == "="]
     # Of an equation only the result is a conclusion; "44 + 20 = 64" does not arrive at 44.
     here = [step for step in equations(last) if step.relation == "="]
     said = last
     for step in here:
         said = said.replace(step.text, " ")
     results = [Fraction(number) for number in numbers(said)]
-    results += [value for step in here or steps[-1:] for value in (step.claimed, step.value)]
-    if any(_says(result, given, task) for result in results):
+    results += [value for step in here for value in (step.claimed, step.value)]
+    if _UNFINISHED.search(said) or any(_says(result, given, task) for result in results):
         return None
-    if steps and not _UNFINISHED.search(said):
+    concludes = bool(_CUE.search(last))
+    # What is only a step is left to the answer to go on from, unless all of the chain is steps.
+    if here and (concludes or all(_EQUALS.search(line) for line in lines)):
         return (
-            f"the chain ends on {steps[-1].text!r}, that is {show(steps[-1].claimed)}, "
+            f"the chain ends on {here[-1].text!r}, that is {show(here[-1].claimed)}, "
             f"but the answer is {answer}"
         )
-    if _CUE.search(last) and numbers(said) and not _UNFINISHED.search(said):
+    if not here and concludes and len(results) == 1 and not _GOES_ON.search(last):
         return f"the chain concludes {excerpt(last)!r}, but the answer is {answer}"
     return None
 

@@ -31,7 +31,8 @@ _LEADING_ON = re.compile(
 )
 """An end after which the answer may come ("so the total is"), but not nothing."""
 _FINISHED = re.compile(r"[.!?…)\]}\"'”’»\d*`$%]$")
-_BRACKETS = re.compile(r"(?<![:;=8])[()\[\]{}]")
+_BRACKETS = re.compile(r"(?<![:;=])[()\[\]{}]")
+_ENDED = re.compile(r"[a-z\d][.!?]\s+\S")
 _CLOSED_BY = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -81,7 +82,7 @@ def _suspicious(settings: Settings) -> pl.Expr:
     )
     if settings.brackets:
         paired = chain.str.replace_all(r"\([^()\[\]{}]*\)|\[[^()\[\]{}]*\]|\{[^()\[\]{}]*\}", "")
-        odd = odd | paired.str.contains(r"[(\[{]") | chain.str.contains(r"[:;=8][()\[\]{}]")
+        odd = odd | paired.str.contains(r"[(\[{]") | chain.str.contains(r"[:;=][()\[\]{}]")
     return odd
 
 
@@ -92,14 +93,19 @@ def _stops_mid_sentence(chain: str) -> bool:
 
 
 def _unclosed(chain: str) -> str | None:
-    """The last bracket that is opened and not closed; the ")" of a list or a smiley closes none."""
-    waiting: list[str] = []
-    for mark in _BRACKETS.findall(chain):
+    """The bracket that the chain ends inside of; the ")" of a list or a smiley closes none, and one
+    that whole sentences follow was only forgotten."""
+    waiting: list[tuple[str, int]] = []
+    for found in _BRACKETS.finditer(chain):
+        mark = found[0]
         if mark in _CLOSED_BY:
-            waiting.append(mark)
-        elif waiting and _CLOSED_BY[waiting[-1]] == mark:
+            waiting.append((mark, found.end()))
+        elif waiting and _CLOSED_BY[waiting[-1][0]] == mark:
             waiting.pop()
-    return waiting[-1] if waiting else None
+    if not waiting:
+        return None
+    mark, place = waiting[-1]
+    return None if _ENDED.search(chain, place) else mark
 
 
 def _end(text: str | None) -> str:

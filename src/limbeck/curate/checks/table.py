@@ -28,9 +28,11 @@ CHECKS: dict[str, str] = {
     "missing_answer": "limbeck.curate.checks.missing_answer",
     "malformed_answer": "limbeck.curate.checks.malformed_answer",
     "residue": "limbeck.curate.checks.residue",
+    "language": "limbeck.curate.checks.language",
     "nonsense": "limbeck.curate.checks.nonsense",
     "arithmetic": "limbeck.curate.checks.arithmetic",
     "contradiction": "limbeck.curate.checks.contradiction",
+    "support": "limbeck.curate.checks.support",
     "short_or_long": "limbeck.curate.checks.short_or_long",
     "wrong_answer": "limbeck.curate.checks.wrong_answer",
 }
@@ -43,8 +45,11 @@ of the same store, and what it returns (small, frozen, to be pickled) is the fou
 `check(frame, task, settings, state)`.
 """
 
-SAMPLE = 20_000
+SAMPLE = 5_000
 """Traces that a check may learn the task's own statistics from."""
+
+UNLEARNED: Any = object()
+"""Stands for what a check has not been told; it may well have learned nothing."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +65,14 @@ class Check:
         """What the check must know of the whole task before it sees a batch; None for most."""
         return None if self.fit is None else self.fit(sample, task, self.settings)
 
-    def run(self, frame: pl.DataFrame, task: Task, state: Any = None) -> pl.DataFrame:
+    def run(self, frame: pl.DataFrame, task: Task, state: Any = UNLEARNED) -> pl.DataFrame:
         """`verdict` and `evidence` for each row of `frame`, in its order.
 
         `state` is what `learn` gave; without it, the check learns from `frame` itself.
         """
         given: tuple[Any, ...] = (frame, task, self.settings)
         if self.fit is not None:
-            given = (*given, self.learn(frame, task) if state is None else state)
+            given = (*given, self.learn(frame, task) if state is UNLEARNED else state)
         result = self.function(*given)
         assert result.height == frame.height, f"check {self.name} lost or added rows"
         return result

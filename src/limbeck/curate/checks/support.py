@@ -1,0 +1,91 @@
+"""The chain builds on numbers or quotations that come from nowhere.
+
+Catches with `most = 0.5` a chain half of whose numbers are nowhere to be found, and with `quotes` one
+that quotes what the input does not say. Lets pass a number that stands in the input, in the instruction
+or among the choices, in figures or in words, that a right step of the chain arrives at, or that everybody
+knows (60 minutes). Neither is proof, since a chain may compute in its head: by default nothing is
+dropped, and the share of each task stands in the data card.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+import polars as pl
+from pydantic import Field
+
+from limbeck.curate.chain import excerpt, numbers
+from limbeck.curate.checks.verdict import CheckSettings, by_row, verdicts
+from limbeck.curate.equations import equations
+from limbeck.types import Task
+
+_SAID = {
+    "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7,
+    "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "dozen": 12, "fifteen": 15,
+    "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "hundred": 100,
+    "thousand": 1000, "million": 10**6, "once": 1, "twice": 2, "double": 2, "triple": 3,
+    "half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8,
+    "tenth": 10, "couple": 2, "pair": 2,
+}  # fmt: skip
+_KNOWN = frozenset({*range(11), 12, 24, 30, 31, 52, 60, 100, 365, 1000})
+_WORD = re.compile(r"[a-z]+")
+_QUOTED = re.compile(r"[\"“]([^\"“”\n]{8,200})[\"”]")
+_LONGEST = 20_000
+"""Characters of a chain that are looked at."""
+
+
+class Settings(CheckSettings):
+    most: float = Field(1.0, ge=0, le=1)
+    """The largest share of a chain's different numbers that may come from nowhere; 1 drops none."""
+    at_least: int = Field(3, ge=1)
+    """A chain with fewer such numbers is never dropped for them."""
+    quotes: bool = False
+    """Whether a chain that quotes what its input does not say is dropped."""
+
+
+def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
+    """Traces whose chain rests on more from nowhere than the settings allow."""
+    if settings.most >= 1 and not settings.quotes:
+        return verdicts([None] * frame.height)
+
+    def find(prompt: str, chain: str | None, choices: list[str]) -> str | None:
+        if not chain:
+            return None
+        given = "\n".join((prompt, task.instruction, *choices))
+        said, strange = from_nowhere(given, chain)
+        if len(strange) >= settings.at_least and len(strange) > settings.most * said:
+            listed = ", ".join(strange[:5]) + (", …" if len(strange) > 5 else "")
+            return f"{len(strange)} of {said} numbers come from nowhere: {listed}"
+        if settings.quotes and (quoted := misquoted(given, chain)):
+            return f"the chain quotes {excerpt(quoted)!r}, which the input does not say"
+        return None
+
+    return by_row(frame, ["input", "rationale", "choices"], find)
+
+
+def from_nowhere(given: str, chain: str) -> tuple[int, list[str]]:
+    """How many different numbers stand in `chain`, and those that nothing accounts for, in order."""
+    chain = chain[:_LONGEST]
+    said = {number: Fraction(number) for number in numbers(chain)}
+    known = {abs(Fraction(number)) for number in numbers(given)} | {Fraction(n) for n in _KNOWN}
+    known |= {Fraction(_SAID[word]) for word in _WORD.findall(given.lower()) if word in _SAID}
+    for step in equations(chain):
+        if step.relation == "=" and step.right:
+            known |= {abs(step.value), abs(step.claimed)}
+    # 25 % is written as 25, as 0.25 and as what is left of it.
+    known |= {value / 100 for value in known} | {1 - value / 100 for value in known}
+    return len(said), [number for number, value in said.items() if abs(value) not in known]
+
+
+def misquoted(given: str, chain: str) -> str | None:
+    """The first quotation of several words in `chain` that does not stand in `given`."""
+    folded = _folded(given)
+    for found in _QUOTED.finditer(chain[:_LONGEST]):
+        if len(found[1].split()) >= 3 and _folded(found[1]) not in folded:
+            return found[1]
+    return None
+
+
+def _folded(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.casefold()))
