@@ -34,7 +34,7 @@ def test_a_student_folder_says_what_it_is(dataset: Dataset, student: Path) -> No
     assert student.name == student_name(dataset, "multitask", "nano", QUICK)
     assert (card.task, card.dataset) == (dataset.task, dataset.hash)
     assert card.skeleton == dataset.task.skeleton
-    assert (card.recipe, card.recipe_settings) == ("multitask", {"alpha": 0.5})
+    assert (card.recipe, card.recipe_settings) == ("multitask", {"alpha": 0.5, "lam": None})
     assert (card.steps, card.seed, card.train_examples) == (4, 0, len(dataset.split("train")))
     assert card.settings == QUICK.model_dump(mode="json")
     assert card.simulated
@@ -143,7 +143,7 @@ def test_an_unknown_recipe_or_setting_is_named(dataset: Dataset, tmp_path: Path)
         distill(dataset, "labels", tmp_path)
     with pytest.raises(ConfigError, match=r"recipe setting 'alpha'.*got 2"):
         distill(dataset, "multitask", tmp_path, recipe_given={"alpha": 2})
-    with pytest.raises(ConfigError, match=r"recipe setting 'beta'.*known: \['alpha'\]"):
+    with pytest.raises(ConfigError, match=r"recipe setting 'beta'.*known: \['alpha', 'lam'\]"):
         distill(dataset, "multitask", tmp_path, recipe_given={"beta": 2})
     assert list(tmp_path.iterdir()) == []
 
