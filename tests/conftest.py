@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from limbeck.workspace import Workspace
 
@@ -19,6 +20,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # The workers fill the cores: threads that wait for each other would only slow them down.
     for _pool in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"):
         os.environ.setdefault(_pool, "1")
+
+# How long an example takes is this machine's affair, and says nothing of the product.
+settings.register_profile("limbeck", deadline=None)
+settings.load_profile("limbeck")
 
 ROOT = Path(__file__).parents[1]
 

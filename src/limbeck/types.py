@@ -334,6 +334,9 @@ class Usage(Noun):
     tier: str | None = None
 
 
+NO_USAGE = Usage()
+
+
 class Elicited(Noun):
     """A rationale was asked for in this call, and what that cost: estimated tokens."""
 
@@ -410,7 +413,7 @@ class Trace(Noun):
     provenance: Provenance
     elicited: Elicited | None = None
     redacted: dict[str, int] = {}
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     cost_usd: float | None = None
     latency_s: float | None = None
     created_at: datetime | None = None
@@ -448,7 +451,7 @@ class PostHoc(Noun):
     answer: str | None = None
     generator: str = "unknown"
     simulated: bool = False
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     cost_usd: float | None = None
     at: datetime | None = None
     blind: bool = False
@@ -574,6 +577,17 @@ class Again(Noun):
     threshold: float
 
 
+class Frame(Noun):
+    """What stands around an input, and around a rationale, for a student that reads it: a chat template,
+    or the task's instruction. Special tokens in these are read as such.
+    """
+
+    before: str = ""
+    after: str = ""
+    open: str = ""
+    close: str = ""
+
+
 class Ask(Noun):
     """How a student of a recipe is asked, and what its reply means.
 
@@ -590,6 +604,7 @@ class Ask(Noun):
     causal: bool
     asker: str | None = None
     again: Again | None = None
+    frame: Frame | None = None
 
 
 # ---- the student --------------------------------------------------------------------------------
@@ -623,6 +638,8 @@ class StudentCard(Noun):
     max_new_tokens: int
     weights: str
     version: str
+    instruction_tokens: int = 0
+    """Tokens of the instruction that a call no longer has to carry, since the student has learned it."""
 
     @cached_property
     def id(self) -> str:

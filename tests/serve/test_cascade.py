@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def test_a_plain_call_of_a_promoted_task_may_go_to_the_student() -> None:
 def test_a_call_that_the_student_may_not_see_goes_to_the_teacher_with_a_reason(
     policy: dict[str, Any] | None, task: dict[str, Any], call: dict[str, Any], reason: str
 ) -> None:
-    asked = CALL.model_copy(update=call)
+    asked = replace(CALL, **call)
     found = refuse_unasked(
         None if policy is None else POLICY.model_copy(update=policy),
         TASK.model_copy(update=task),
@@ -107,7 +108,7 @@ def test_a_call_that_the_student_may_not_see_goes_to_the_teacher_with_a_reason(
 
 
 def test_white_space_around_the_instructions_does_not_count() -> None:
-    padded = CALL.model_copy(update={"system": " Decide.\n"})
+    padded = replace(CALL, system=" Decide.\n")
     assert refuse_unasked(POLICY, TASK, padded, divide(TASK, padded, {})) is None
 
 
@@ -167,7 +168,7 @@ def cascade(ask: Answer) -> Cascade:
 
 
 def calls(count: int) -> list[Call]:
-    return [CALL.model_copy(update={"user": f"Order {number}"}) for number in range(count)]
+    return [replace(CALL, user=f"Order {number}") for number in range(count)]
 
 
 def test_calls_that_wait_together_are_asked_together_and_each_gets_its_own_answer() -> None:

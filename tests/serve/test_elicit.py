@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,9 +26,7 @@ PLAIN = Reply(
     request_id="msg_1",
     created=1,
 )
-ELICITED = PLAIN.model_copy(
-    update={"text": "<rationale>\nIt is whole.\n</rationale>\nAnswer: grant"}
-)
+ELICITED = replace(PLAIN, text="<rationale>\nIt is whole.\n</rationale>\nAnswer: grant")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import http.client
 import json
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -380,7 +381,7 @@ def test_a_recorded_call_holds_what_was_asked_said_and_paid(
 def test_a_thinking_block_is_the_rationale(
     provider: Any, whole: Any, gateway: Any, store: Store
 ) -> None:
-    reply = REPLY.model_copy(update={"thinking": "Torn is torn.", "text": "Answer: deny"})
+    reply = replace(REPLY, thinking="Torn is torn.", text="Answer: deny")
     provider.replies = [whole(written("anthropic", reply))]
     with gateway() as url:
         ask(url)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from limbeck.types import Noun, Status, Usage
+from limbeck.types import NO_USAGE, Status, Usage
+
+# No nouns: they cross no disk, and checking each field again would cost every call more than reading it.
 
 
-class Call(Noun):
+@dataclass(slots=True)
+class Call:
     """One request to a model, as far as Limbeck reads it; the bytes themselves pass untouched.
 
     `user` is the text of the last user message and `turns` the number of messages that are not
@@ -49,7 +53,8 @@ class Call(Noun):
         )
 
 
-class Reply(Noun):
+@dataclass(slots=True)
+class Reply:
     """What a model said. `stop_reason` uses the words of the Messages API in every dialect.
 
     `blocks` is the content as its dialect writes it, where that is more than text and thinking: the
@@ -63,7 +68,7 @@ class Reply(Noun):
     signature: str | None = None
     blocks: tuple[Any, ...] | None = None
     stop_reason: str | None = None
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     model: str = ""
     request_id: str | None = None
     created: int = 0

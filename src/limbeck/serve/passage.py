@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Literal, Protocol
 
 from limbeck.models.call import Reply
@@ -144,7 +145,7 @@ class Passage:
     async def _kept(self, end: End) -> bool:
         reply = self._reader.reply()
         if self._unreadable is not None:
-            reply = reply.model_copy(update={"error": self._unreadable})
+            reply = replace(reply, error=self._unreadable)
         return await self._keep(reply, end)
 
 

@@ -156,7 +156,7 @@ def test_what_the_store_does_not_take_waits_in_the_spool(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Store, "record", fail)
+        broken.setattr(Store, "append", fail)
         client.messages.create(model="m", max_tokens=1, messages=[{"role": "user", "content": "x"}])
     assert kept() == []
     with Store(tasked.store_url) as store:

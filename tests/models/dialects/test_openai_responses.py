@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -59,9 +60,7 @@ def test_events_are_numbered_and_come_in_the_order_that_the_api_documents() -> N
 
 
 def test_a_stream_that_breaks_off_keeps_what_had_come() -> None:
-    called = REPLY.model_copy(
-        update={"blocks": (*openai_responses.write_reply(REPLY)["output"], CALL)}
-    )
+    called = replace(REPLY, blocks=(*openai_responses.write_reply(REPLY)["output"], CALL))
     events = list(openai_responses.write_stream(called))
     kept = [one for one in events[:-1] if b".done" not in one]
     reader = openai_responses.StreamReader()
@@ -85,7 +84,7 @@ def test_items_count_where_the_last_event_leaves_them_out() -> None:
 
 
 def test_a_function_call_is_a_block_and_the_reason_to_stop() -> None:
-    body = openai_responses.write_reply(REPLY.model_copy(update={"blocks": (CALL,)}))
+    body = openai_responses.write_reply(replace(REPLY, blocks=(CALL,)))
     reply = openai_responses.read_reply(body)
     assert reply.blocks == (CALL,)
     assert (reply.text, reply.stop_reason, reply.status) == ("", "tool_use", "ok")
@@ -112,7 +111,7 @@ def test_an_incomplete_response_says_why(
 
 
 def test_a_failed_response_is_an_error_with_its_message() -> None:
-    body = openai_responses.write_reply(REPLY.model_copy(update={"error": "The model broke"}))
+    body = openai_responses.write_reply(replace(REPLY, error="The model broke"))
     assert body["status"] == "failed"
     reader = openai_responses.StreamReader()
     reader.feed(event("response.failed", response=body))

@@ -1,19 +1,22 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 import limbeck.models.dialects as folder
 from limbeck.errors import ConfigError, DataError
-from limbeck.models.call import Reply
+from limbeck.models.call import Call, Reply
 from limbeck.models.dialects.events import EventReader, write_event
 from limbeck.models.dialects.table import TABLE, dialect, endpoint
 from limbeck.models.prices import cost_usd
@@ -163,7 +166,7 @@ def test_a_stream_gives_the_reply_and_the_cost_that_the_same_reply_gives_without
     name: str, data: st.DataObject, reply: Reply, cuts: list[int]
 ) -> None:
     spoken = dialect(name)
-    reply = reply.model_copy(update={"blocks": tuple(data.draw(BLOCKS[name])), "thinking": None})
+    reply = replace(reply, blocks=tuple(data.draw(BLOCKS[name])), thinking=None)
     plain = spoken.read_reply(json.loads(json.dumps(spoken.write_reply(reply))))
     wire = b"".join(spoken.write_stream(reply))
     reader = spoken.StreamReader()
@@ -212,6 +215,19 @@ def spoilt(value: Any, by: object) -> Iterator[Any]:
 ODD = JSON | st.sampled_from([float("inf"), float("nan"), -1, 10**400, 1e300, "\ud800"])
 
 
+SHAPES: dict[type, TypeAdapter[Any]] = {shape: TypeAdapter(shape) for shape in (Call, Reply)}
+
+
+def assert_sound(said: Call | Reply) -> None:
+    """Every field is of its type, and what is kept of it can be written."""
+    fields = {field.name: getattr(said, field.name) for field in dataclasses.fields(said)}
+    shape = SHAPES[type(said)]
+    kept = shape.validate_python(fields)
+    assert kept == said
+    if isinstance(said, Reply):
+        canonical_json(shape.dump_python(kept)).encode()
+
+
 @given(odd=ODD)
 @settings(max_examples=30)
 @pytest.mark.parametrize("name", sorted(TABLE))
@@ -221,13 +237,14 @@ def test_no_json_in_any_place_is_an_exception(name: str, odd: object) -> None:
         for worse in spoilt(json.loads(event.data), odd) if event.data != "[DONE]" else ():
             reader = spoken.StreamReader()
             reader.feed(write_event(json.dumps(worse), event.name))
-            canonical_json(reader.reply().model_dump()).encode()
+            assert_sound(reader.reply())
     for worse in spoilt(spoken.write_reply(WHOLE), odd):
         with contextlib.suppress(DataError):
-            canonical_json(spoken.read_reply(worse).model_dump()).encode()
+            assert_sound(spoken.read_reply(worse))
     for worse in spoilt(spoken.write_request(model="m", system="s", user="u"), odd):
         with contextlib.suppress(DataError):
             call = spoken.read_request(worse)
+            assert_sound(call)
             f"{call.model} {call.system} {call.user}".encode()
 
 

@@ -16,6 +16,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -98,7 +99,7 @@ class SimulatedTeacher:
         task, item = self._find(call)
         reply = self._reply(call, task, item, f"req_{uuid.uuid4().hex}")
         usage = reply.usage.model_copy(update={"tier": "batch"})
-        return reply.model_copy(update={"usage": usage})
+        return replace(reply, usage=usage)
 
     def _find(self, call: Call) -> tuple[SandboxTask[Any], Item]:
         """The task by its instruction, else by whoever can read the question."""

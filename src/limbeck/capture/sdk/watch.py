@@ -6,6 +6,7 @@ import json
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal, Protocol
 
 from limbeck.capture.elicit.prepare import Prepared, how_much
@@ -190,7 +191,7 @@ class Watch:
         self._read_held(reader)
         reply = reader.reply()
         if self._unreadable is not None:
-            reply = reply.model_copy(update={"error": self._unreadable})
+            reply = replace(reply, error=self._unreadable)
         if self._prepared is not None and self._restorer is not None:
             asked = how_much(self._prepared, reply.usage, self._restorer.rationale)
             self.exchange.elicited = asked

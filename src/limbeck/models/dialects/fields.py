@@ -74,9 +74,9 @@ def has_media(content: Any) -> bool:
 
 def around_question(
     turns: list[dict[str, Any]],
-) -> tuple[list[dict[str, Any]], Any, list[dict[str, Any]]]:
+) -> tuple[tuple[dict[str, Any], ...], Any, tuple[dict[str, Any], ...]]:
     """The turns before the last user message, the content of that message, and the turns after it."""
     for at in range(len(turns) - 1, -1, -1):
         if turns[at].get("role") == "user":
-            return turns[:at], turns[at].get("content"), turns[at + 1 :]
-    return turns, None, []
+            return tuple(turns[:at]), turns[at].get("content"), tuple(turns[at + 1 :])
+    return tuple(turns), None, ()
