@@ -24,11 +24,69 @@ def test_students_are_compared_with_the_control(
     for weights in trained.students.glob("*/model.safetensors"):
         weights.unlink()
     assert main(["evaluate", "refunds-label", "refunds-think", "--json"]) == 0
-    shown = json.loads(capsys.readouterr().out)
+    shown = json.loads(capsys.readouterr().out)["outcome"]["evaluation"]
     assert [arm["recipe"] for arm in shown["arms"]] == ["label", "think-first"]
     versus = shown["arms"][1]["versus_control"]
     assert versus["interval"]["low"] <= versus["difference"] <= versus["interval"]["high"]
     assert shown["n"] == shown["teacher"]["n"]
+
+
+def test_a_page_and_its_json_are_written_and_hold_the_same(
+    trained: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = trained.root / "evaluation"
+    args = ["evaluate", "refunds-think", "--suite", "outcome", "--suite", "calibration"]
+    assert main([*args, "--out", str(out), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert json.loads((out / "evaluation.json").read_text()) == shown
+    # The control of the student came along by itself.
+    assert [one["recipe"] for one in shown["subjects"]] == ["think-first", "label"]
+    assert [one["seen"]["rows"] for one in shown["subjects"]] == [[], []]
+    assert len(shown["calibration"]) == 2
+    page = (out / "evaluation.html").read_text()
+    assert '<h2 id="s2">Calibration</h2>' in page
+    assert "<script" not in page
+
+
+def test_two_students_are_compared_item_by_item(
+    trained: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "--compare", "refunds-think", "refunds-label", "--json"]) == 0
+    [[first, versus]] = json.loads(capsys.readouterr().out)["outcome"]["pairs"]
+    assert first.startswith("refunds-think-first")
+    assert versus["against"].startswith("refunds-label")
+    assert 0 < versus["p_value"] <= 1
+    assert main(["evaluate", "--compare", "refunds-think", "refunds-label"]) == 0
+    assert " against refunds-label-" in capsys.readouterr().out
+
+
+def test_a_student_that_only_answers_is_labelled_and_given_no_measure(
+    trained: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main(["evaluate", "refunds-label", "--suite", "dependence", "--items", "20", "--json"]) == 0
+    )
+    [suite] = json.loads(capsys.readouterr().out)["dependence"]
+    assert suite["label"] == "post-hoc by construction"
+    assert suite["measures"] == []
+
+
+def test_a_student_of_an_older_dataset_is_asked_only_what_it_never_saw(
+    trained: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["curate", "--task", "refunds", "--set", "duplicates.near=true"]) == 0
+    [older] = {
+        json.loads((one / "limbeck.json").read_text())["dataset"]
+        for one in trained.students.iterdir()
+    }
+    newer = max(trained.datasets.iterdir(), key=lambda one: one.stat().st_mtime_ns)
+    capsys.readouterr()
+    assert older.removeprefix("sha256:")[:8] not in newer.name
+    args = ["evaluate", "refunds-label", "--dataset", str(newer), "--json"]
+    assert main(args) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["dataset"] != older
+    assert shown["outcome"]["evaluation"]["n"] == shown["n"]
 
 
 def test_a_name_may_be_a_folder_or_the_beginning_of_a_name(
@@ -36,8 +94,13 @@ def test_a_name_may_be_a_folder_or_the_beginning_of_a_name(
 ) -> None:
     [folder] = trained.students.glob("refunds-label-*")
     for name in (str(folder), folder.name, "refunds-l"):
-        assert main(["evaluate", name, "--split", "validation", "--json"]) == 0
-        assert json.loads(capsys.readouterr().out)["arms"][0]["seeds"][0]["student"] == folder.name
+        assert main(["evaluate", name, "--split", "calibration", "--json"]) == 0
+        assert (
+            json.loads(capsys.readouterr().out)["outcome"]["evaluation"]["arms"][0]["seeds"][0][
+                "student"
+            ]
+            == folder.name
+        )
 
 
 @pytest.mark.parametrize(
@@ -49,6 +112,10 @@ def test_a_name_may_be_a_folder_or_the_beginning_of_a_name(
         (["refunds-l", "--task", "refunds"], 2, "wanted one of the two"),
         (["--task", "refund"], 1, "there is no dataset 'refund'"),
         (["refunds-l", "--split", "tests"], 1, "has no split 'tests'; wanted one of train"),
+        (["refunds-l", "--split", "train"], 1, "the split 'train' trained the students or chose"),
+        (["refunds-l", "--split", "validation"], 1, "name a fresh one: --split test"),
+        (["refunds-l", "--paraphrase"], 2, "add --teacher PROVIDER:MODEL"),
+        (["--compare", "refunds-l", "refunds-l"], 2, "wanted two different students"),
         (["/nowhere"], 1, "there is no student '/nowhere'"),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from limbeck.distill.recipes.table import CONTROL
 from limbeck.errors import UsageError
 from limbeck.evaluate.answers import Answers
 from limbeck.evaluate.intervals import Interval, mcnemar, mean_interval, paired_difference, wilson
+from limbeck.evaluate.subject import TEACHER, URL
 from limbeck.types import Noun
 
 
@@ -101,7 +102,7 @@ def evaluate(dataset: Dataset, split: str, answers: Sequence[Answers]) -> Evalua
         if common
         else 0.0
     )
-    teacher = _teacher(dataset, split)
+    teacher = _teacher(dataset, split, {example.trace_id for example in examples})
     return Evaluation(
         task=dataset.task.name,
         dataset=dataset.hash,
@@ -177,8 +178,13 @@ def _seed_score(one: Answers) -> SeedScore:
     )
 
 
-def _teacher(dataset: Dataset, split: str) -> SeedScore | None:
-    verdicts = dataset.teacher_correct(split)
+def _teacher(dataset: Dataset, split: str, asked: Collection[str]) -> SeedScore | None:
+    rows = dataset.rows(split).drop_nulls("teacher_correct")
+    verdicts = [
+        bool(said)
+        for trace_id, said in zip(rows["trace_id"], rows["teacher_correct"], strict=True)
+        if trace_id in asked
+    ]
     if not verdicts:
         return None
     return SeedScore(
@@ -195,7 +201,7 @@ def _findings(arms: Sequence[Arm], teacher: SeedScore | None) -> list[str]:
     found = []
     for arm in arms:
         versus = arm.versus_control
-        if versus is None:
+        if versus is None or arm.recipe in (TEACHER, URL):
             continue
         points = f"{versus.difference * 100:+.1f} points"
         span = f"[{versus.interval.low * 100:+.1f}, {versus.interval.high * 100:+.1f}]"
@@ -219,7 +225,8 @@ def _findings(arms: Sequence[Arm], teacher: SeedScore | None) -> list[str]:
             f"{'One seed' if few == 1 else f'{few} seeds'} an arm: the intervals cover the choice of test "
             "items, not the luck of training; run at least three seeds before deciding."
         )
-    best = max(arms, key=lambda arm: arm.accuracy, default=None)
+    students = [arm for arm in arms if arm.recipe != TEACHER]
+    best = max(students, key=lambda arm: arm.accuracy, default=None)
     if best is not None and teacher is not None:
         relation = (
             "above"

@@ -75,3 +75,40 @@ def mean_interval(right: NDArray[np.bool_], *, draws: int = 4000, seed: int = 0)
     if seeds == 1:
         return wilson(int(right.sum()), items)
     return paired_difference(right, np.zeros_like(right), draws=draws, seed=seed)
+
+
+def paired_means(
+    first: NDArray[np.float64], second: NDArray[np.float64], *, draws: int = 4000, seed: int = 0
+) -> Interval:
+    """Bootstrap interval of mean(first) − mean(second) for numbers (N,) on the same items."""
+    random = np.random.default_rng(seed)
+    difference = first - second
+    n = len(difference)
+    if n == 0:
+        return Interval(low=-math.inf, high=math.inf)
+    counts = random.multinomial(n, np.full(n, 1 / n), size=draws)  # (draws, N)
+    low, high = np.quantile(counts @ difference / n, [0.025, 0.975])
+    return Interval(low=float(low), high=float(high))
+
+
+def unpaired_difference(right: int, n: int, other_right: int, other_n: int) -> Interval:
+    """Interval of the difference of two proportions on different items (Newcombe 1998, method 10)."""
+    if n == 0 or other_n == 0:
+        return Interval(low=-1.0, high=1.0)
+    a, b = wilson(right, n), wilson(other_right, other_n)
+    p, q = right / n, other_right / other_n
+    return Interval(
+        low=p - q - math.hypot(p - a.low, b.high - q),
+        high=p - q + math.hypot(a.high - p, q - b.low),
+    )
+
+
+def holm(p_values: Sequence[float], level: float = 0.05) -> list[bool]:
+    """Which hypotheses fall at `level` for all of them together (Holm 1979)."""
+    order = sorted(range(len(p_values)), key=lambda at: p_values[at])
+    fallen = [False] * len(p_values)
+    for rank, at in enumerate(order):
+        if p_values[at] > level / (len(p_values) - rank):
+            break
+        fallen[at] = True
+    return fallen

@@ -1,0 +1,224 @@
+"""How well does each measure of dependence tell a student that must use its rationale from one that
+ignores it?
+
+Plants both kinds (limbeck.evaluate.dependence.planted), separately and in one student, measures every
+item, and reports the AUROC of each measure with a bootstrap interval over items: on planted students, and
+for a student that learned the bottleneck task itself. A measure that cannot tell them apart where the
+truth is known says nothing where it is not.
+
+    python bench/dependence.py            about five minutes on a quiet core
+    python bench/dependence.py --quick    one seed and few steps: only shows that it runs
+
+Writes bench/results/dependence.json, and with --publish the file that `limbeck evaluate` shows beside
+every result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import limbeck
+from limbeck.distill.settings import DistillSettings
+from limbeck.evaluate.dependence import known as shown
+from limbeck.evaluate.dependence.forced import chains_of
+from limbeck.evaluate.dependence.known import Known, KnownMeasure
+from limbeck.evaluate.dependence.measures import MEASURES, measure
+from limbeck.evaluate.dependence.planted import TASK, Kind, items, plant
+from limbeck.evaluate.intervals import Interval
+
+RESULT = Path(__file__).parent / "results" / "dependence.json"
+KINDS: tuple[Kind, ...] = ("uses", "ignores", "two-faced", "needs", "direct")
+STEPS: dict[Kind, int] = {
+    "uses": 300,
+    "ignores": 300,
+    "two-faced": 600,
+    "needs": 600,
+    "direct": 600,
+}
+DRAWS = 1000
+
+Values = dict[str, NDArray[np.float64]]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seeds", type=int, default=1, help="students of each kind")
+    parser.add_argument("--items", type=int, default=300, help="items of each student")
+    parser.add_argument("--quick", action="store_true", help="few steps, to see that it runs")
+    parser.add_argument("--publish", action="store_true", help="write known.json as well")
+    given = parser.parse_args()
+    began = time.perf_counter()
+    seeds = tuple(range(given.seeds))
+    groups: dict[str, list[Values]] = {"must use": [], "ignores": [], "needs": []}
+    accuracy: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    runs = []
+    for seed in seeds:
+        for kind in KINDS:
+            run = _student(kind, seed, given.items, given.quick, groups, accuracy)
+            runs.append(run)
+            print(json.dumps(run), file=sys.stderr)
+    known = Known(
+        task=TASK.name,
+        students=len(runs),
+        items=given.items,
+        seeds=seeds,
+        version=limbeck.__version__,
+        command=_command(given),
+        direct=float(np.mean(accuracy["direct"])),
+        thinking=float(np.mean(accuracy["needs"])),
+        measures=tuple(_known(name, groups) for name in MEASURES),
+        notes=_notes(accuracy),
+    )
+    result = {
+        "command": _command(given),
+        "limbeck": limbeck.__version__,
+        "python": platform.python_version(),
+        "torch": _version("torch"),
+        "transformers": _version("transformers"),
+        "cores": os.cpu_count(),
+        "seconds": round(time.perf_counter() - began, 1),
+        "runs": runs,
+        "known": known.model_dump(mode="json"),
+    }
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if given.publish:
+        place = Path(shown.__file__).with_name("known.json")
+        place.write_text(known.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    for one in known.measures:
+        print(
+            f"{one.name:<20} planted {one.auroc:.2f} [{one.interval.low:.2f}, {one.interval.high:.2f}]  "
+            f"bottleneck {one.bottleneck:.2f}"
+        )
+    return 0
+
+
+def _student(
+    kind: Kind,
+    seed: int,
+    n: int,
+    quick: bool,
+    groups: dict[str, list[Values]],
+    accuracy: dict[str, list[float]],
+) -> dict[str, Any]:
+    """Trains and measures one student, and puts its items where they belong."""
+    steps = 30 if quick else STEPS[kind]
+    settings = DistillSettings(
+        steps=steps, batch=64, vocabulary=320, seed=seed, precision="float32", threads=1
+    )
+    began = time.perf_counter()
+    student = plant(kind, settings, n=6000)
+    trained = time.perf_counter() - began
+    test = items(kind, n, 1000 + seed)
+    examples = [one.example for one in test]
+    said = student.ask([example.input for example in examples])
+    right = [one.answer == e.truth for one, e in zip(said, examples, strict=True)]
+    accuracy[kind].append(float(np.mean(right)))
+    run: dict[str, Any] = {
+        "kind": kind,
+        "seed": seed,
+        "steps": steps,
+        "train_seconds": round(trained, 1),
+        "accuracy": round(float(np.mean(right)), 4),
+    }
+    if kind == "direct":
+        return run
+    chains = chains_of(student, TASK, examples)
+    uses_of = {one.example.input: one.uses for one in test}
+    uses = np.array([uses_of[text] for text in chains.inputs], dtype=np.bool_)
+    found = measure(student, TASK, chains, seed=seed)
+    if kind == "needs":
+        groups["needs"].append(found.items)
+    else:
+        groups["must use"].append({name: of[uses] for name, of in found.items.items()})
+        groups["ignores"].append({name: of[~uses] for name, of in found.items.items()})
+    return {
+        **run,
+        "in_form": len(chains.inputs),
+        "measure_seconds": round(time.perf_counter() - began - trained, 1),
+        "means": {name: _mean(of) for name, of in found.items.items()},
+        "means_must_use": {name: _mean(of[uses]) for name, of in found.items.items()},
+        "means_ignores": {name: _mean(of[~uses]) for name, of in found.items.items()},
+    }
+
+
+def _known(name: str, groups: dict[str, list[Values]]) -> KnownMeasure:
+    use, ignore, needs = (_pooled(groups[of], name) for of in ("must use", "ignores", "needs"))
+    planted, span = _auroc(use, ignore)
+    bottleneck, other = _auroc(needs, ignore)
+    return KnownMeasure(
+        name=name,
+        auroc=planted,
+        interval=span,
+        bottleneck=bottleneck,
+        bottleneck_interval=other,
+        must_use=_mean(use) or 0.0,
+        needs=_mean(needs) or 0.0,
+        ignores=_mean(ignore) or 0.0,
+    )
+
+
+def _pooled(values: list[Values], name: str) -> NDArray[np.float64]:
+    whole = np.concatenate([one[name] for one in values]) if values else np.zeros(0)
+    there: NDArray[np.float64] = whole[~np.isnan(whole)]
+    return there
+
+
+def _auroc(above: NDArray[np.float64], below: NDArray[np.float64]) -> tuple[float, Interval]:
+    """P(a value of `above` is larger than one of `below`), ties counting half."""
+    if not len(above) or not len(below):
+        return 0.5, Interval(low=0.0, high=1.0)
+    random = np.random.default_rng(0)
+    drawn = [
+        _ranked(random.choice(above, len(above)), random.choice(below, len(below)))
+        for _ in range(DRAWS)
+    ]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return _ranked(above, below), Interval(low=float(low), high=float(high))
+
+
+def _ranked(above: NDArray[np.float64], below: NDArray[np.float64]) -> float:
+    ordered = np.sort(below)
+    less = np.searchsorted(ordered, above, side="left")
+    same = np.searchsorted(ordered, above, side="right") - less
+    return float((less + same / 2).mean() / len(below))
+
+
+def _mean(values: NDArray[np.float64]) -> float | None:
+    there = values[~np.isnan(values)]
+    return round(float(there.mean()), 4) if len(there) else None
+
+
+def _notes(accuracy: dict[str, list[float]]) -> tuple[str, ...]:
+    direct, needs = float(np.mean(accuracy["direct"])), float(np.mean(accuracy["needs"]))
+    return (
+        f"On the bottleneck task the student that writes chains is right on {needs:.1%}, the one without "
+        f"on {direct:.1%} (chance 10.0%).",
+        "Planted students are small and their chains are short; a measure that works on them may still "
+        "fail on yours.",
+    )
+
+
+def _command(given: argparse.Namespace) -> str:
+    quick = " --quick" if given.quick else ""
+    return f"python bench/dependence.py --seeds {given.seeds} --items {given.items}{quick}"
+
+
+def _version(name: str) -> str:
+    from importlib.metadata import version
+
+    return version(name)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Who is right, how often, on what, and at which cost."""
