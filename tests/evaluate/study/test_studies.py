@@ -1,0 +1,77 @@
+"""The studies whose arms need few words: what they compare and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from limbeck.errors import ConfigError, DatasetError, UsageError
+from limbeck.evaluate.study.arms import Cut, StudyArm
+from limbeck.evaluate.study.result import StudyResult
+
+Arms = Callable[..., tuple[StudyArm, ...]]
+Concluded = Callable[..., StudyResult]
+
+
+def test_the_control_is_always_among_the_recipes(arms_of: Arms) -> None:
+    arms = arms_of("recipes", recipes=("think-first",))
+    assert [(arm.name, arm.against) for arm in arms] == [("label", None), ("think-first", "label")]
+    with pytest.raises(ConfigError, match="no recipe 'thinkfirst'"):
+        arms_of("recipes", recipes=("thinkfirst",))
+
+
+def test_where_no_recipe_helps_the_control_is_preferred(
+    arms_of: Arms, concluded: Concluded
+) -> None:
+    arms = arms_of("recipes", recipes=("think-first", "multitask"))
+    found = concluded("recipes", arms, {"label": 0.7, "think-first": 0.5, "multitask": 0.7})
+    assert found.shown[0].startswith("No recipe is seen to beat the label-only control here.")
+    assert found.shown[1].startswith("think-first is worse than label: -20.0 points")
+    assert found.shown[2].startswith("multitask is level with label to within 3%")
+    found = concluded("recipes", arms, {"label": 0.5, "think-first": 0.8, "multitask": 0.6})
+    assert found.shown[0].startswith("Chains help on this task: think-first is right on 80.0%")
+
+
+def test_quality_needs_something_that_was_dropped(arms_of: Arms) -> None:
+    with pytest.raises(DatasetError, match=r"dropped .* replies .* wanted 20 or more"):
+        arms_of("quality")
+
+
+def test_quality_shares_out_one_pool(arms_of: Arms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("limbeck.evaluate.study.quality.FEWEST", 1)
+    checked, half, unchecked, everything = arms_of("quality")
+    assert checked.cut == Cut()
+    assert half.cut.inputs is not None
+    assert (unchecked.cut.pool, everything.cut.pool) == ("unchecked", "everything")
+    assert {half.against, unchecked.against, everything.against} == {checked.name}
+
+
+def test_samples_need_several_chains_of_an_input(arms_of: Arms) -> None:
+    with pytest.raises(DatasetError, match=r"1 chains of an input at most.*per_input = 8"):
+        arms_of("samples")
+
+
+def test_chains_grow_longer(arms_of: Arms, concluded: Concluded) -> None:
+    arms = arms_of("chains", long=(1, 0, 0.2))
+    assert [(arm.name, arm.against) for arm in arms] == [
+        ("label", None),
+        ("short chains only", "label"),
+        ("20% long chains", "short chains only"),
+        ("long chains only", "short chains only"),
+    ]
+    shares = (0.5, 0.7, 0.7, 0.6)
+    found = concluded("chains", arms, {a.name: s for a, s in zip(arms, shares, strict=True)})
+    assert found.shown[-1].startswith("short chains only did best (70.0%)")
+
+
+def test_adapters_need_weights_that_were_trained(arms_of: Arms) -> None:
+    with pytest.raises(UsageError, match="'nano' starts from scratch"):
+        arms_of("lora")
+    arms = arms_of("lora", base="some/model", ranks=(16, 4))
+    assert [arm.name for arm in arms] == [
+        "label",
+        "all weights",
+        "adapters of rank 4",
+        "adapters of rank 16",
+    ]
