@@ -125,7 +125,7 @@ class Decoder:
         """
         self._needs_a_rationale(ask)
         given = self.encode(rationales)
-        closing = (self._control["answer"],) if then == "answer" else ()
+        closing = self._answering(ask) if then == "answer" else ()
         lines = []
         for prompt, more in zip(self.prompts(inputs, ask), given, strict=True):
             begin = (*prompt.begin, *more, *closing)
@@ -161,9 +161,9 @@ class Decoder:
             if rationales is None:
                 said = self.ask(inputs, ask, max_new_tokens, batch=batch)
                 rationales = [one.rationale or "" for one in said]
-            mark = self._control["answer"]
+            mark = self._answering(ask)
             prompts = [
-                prompt._replace(begin=(*prompt.begin, *more, mark))
+                prompt._replace(begin=(*prompt.begin, *more, *mark))
                 for prompt, more in zip(prompts, self.encode(rationales), strict=True)
             ]
         elif rationales is not None:
@@ -201,8 +201,24 @@ class Decoder:
         return [tuple(ids) for ids in found["input_ids"]]
 
     def prompts(self, inputs: Sequence[str], ask: Ask) -> list[Prompt]:
-        begin = (self._control[ask.control],)
-        return [Prompt(ids, begin) for ids in self.encode(inputs)]
+        begin: tuple[int, ...] = (self._control[ask.control],)
+        if ask.frame is None:
+            return [Prompt(ids, begin) for ids in self.encode(inputs)]
+        before, after = self._marks(ask.frame.before), self._marks(ask.frame.after)
+        if ask.order == "rationale_answer":
+            begin = (*begin, *self._marks(ask.frame.open))
+        return [Prompt((*before, *ids, *after), begin) for ids in self.encode(inputs)]
+
+    def _marks(self, text: str) -> tuple[int, ...]:
+        """The ids of what a frame puts around texts; special tokens in it are read as such."""
+        if not text:
+            return ()
+        return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _answering(self, ask: Ask) -> tuple[int, ...]:
+        """What stands between a rationale and its answer."""
+        close = self._marks(ask.frame.close) if ask.frame is not None else ()
+        return (*close, self._control["answer"])
 
     def raw(self, given: str | Sequence[int]) -> Prompt:
         """A prompt as it stands, in which control tokens are read as such; what follows the first of

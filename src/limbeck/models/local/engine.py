@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from limbeck.errors import StudentError
@@ -107,8 +107,7 @@ class Engine:
             future.set_exception(error)
             return []
         if told is not None:
-            tell = told
-            line.on_token = lambda token: tell(self._piece(token))
+            line.on_token = self._showing(job, told)
         return [job]
 
     def _go_on(self, loop: Loop, fresh: list[_Job]) -> None:
@@ -171,6 +170,24 @@ class Engine:
         ids = line.prompt.ids
         tokens = told(decoder.rows(), ids, request.top)
         return (Piece(ids[0], decoder.name(ids[0]), None), *map(self._piece, tokens))
+
+    def _showing(self, job: _Job, told: Told) -> Callable[[Token], None]:
+        """Tells each token with the text that it adds to what is visible."""
+        reader, ask = self._student.decoder.reader, self._student.card.ask
+        ids: list[int] = []
+        shown = ""
+
+        def tell(token: Token) -> None:
+            nonlocal shown
+            ids.append(token.id)
+            text = reader.text(ids if job.request.raw else reader.answering(ids, ask))
+            more = ""
+            # Bytes of a character that is not whole yet read as U+FFFD.
+            if text.startswith(shown) and not text.endswith("\ufffd"):
+                more, shown = text[len(shown) :], text
+            told(replace(self._piece(token), shown=more))
+
+        return tell
 
     def _piece(self, token: Token) -> Piece:
         name = self._student.decoder.name

@@ -32,12 +32,17 @@ class Request:
 @dataclass(frozen=True)
 class Piece:
     """A token: its text, and the log-probabilities, in nats, of it (None for the first of all) and of
-    the likeliest tokens at its place, best first. A control token keeps its name as text."""
+    the likeliest tokens at its place, best first. A control token keeps its name as text.
+
+    `shown` is by how much this token makes the visible text longer: that of the answer, or of a raw
+    prompt's whole continuation. Characters of several tokens come with the last of them.
+    """
 
     id: int
     text: str
     logprob: float | None
     top: tuple[tuple[int, str, float], ...] = ()
+    shown: str = ""
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class Reader:
             text = self.text([token.id for token in answer[:-1]])
         return Said(
             answer=text or None,
-            rationale=self.text([*given, *(token.id for token in rationale)]) or None,
+            rationale=self._unframed([*given, *(token.id for token in rationale)], ask) or None,
             logprobs=tuple(token.logprob for token in answer or ()),
             margin=min((token.gap for token in answer or ()), default=0.0),
             rationale_logprob=(
@@ -88,6 +88,17 @@ class Reader:
             new_tokens=len(written),
             stopped=stopped,
         )
+
+    def _unframed(self, ids: Sequence[int], ask: Ask) -> str:
+        text = self.text(ids)
+        return text.removesuffix(ask.frame.close.strip()).strip() if ask.frame else text
+
+    def answering(self, ids: Sequence[int], ask: Ask) -> Sequence[int]:
+        """Those of the ids written so far that belong to the answer."""
+        if ask.order != "rationale_answer":
+            return ids
+        mark = self._controls["answer"]
+        return ids[ids.index(mark) + 1 :] if mark in ids else ()
 
     def text(self, ids: Sequence[int]) -> str:
         decoded = self._tokenizer.decode(list(ids), skip_special_tokens=True)

@@ -109,9 +109,8 @@ class Worker:
 
     def close(self) -> None:
         """Lets what is under way end, and the process with it."""
-        with self._lock:
-            with contextlib.suppress(OSError):
-                self._pipe.send(None)
+        with self._lock, contextlib.suppress(OSError):
+            self._pipe.send(None)
         self._process.join(JOIN_S)
         if self._process.is_alive():
             self._process.terminate()
