@@ -2,12 +2,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from limbeck.distill.preflight import check_answers, check_targets, check_tokenizer, fit_length
+from limbeck.distill.preflight import (
+    check_answers,
+    check_rows,
+    check_same_examples,
+    check_targets,
+    check_tokenizer,
+    fit_length,
+    too_long,
+)
+from limbeck.distill.rows import tree_row
 from limbeck.distill.settings import DistillSettings
 from limbeck.distill.tokens import EncodedBranch, EncodedTree
 from limbeck.errors import PreflightError
@@ -112,9 +122,43 @@ def test_too_many_cut_examples_are_refused_with_the_way_out() -> None:
 
 
 def test_an_answer_that_the_tokenizer_cannot_write_is_refused() -> None:
-    task = Task(name="t", answer=AnswerForm(kind="choice", choices=("grant", "deny")))
+    task = Task(name="t", answer=AnswerForm(kind="text"))
     known = Example(trace_id="a", input="q", answer="grant", truth="grant")
     check_answers(task, [known], plain(["grant"], pad_token="<pad>"))
     unknown = known.model_copy(update={"answer": "deny"})
     with pytest.raises(PreflightError, match=refused("the answer 'deny' reads back as ''")):
         check_answers(task, [known, unknown], plain(["grant"], pad_token="<pad>"))
+
+
+def test_a_choice_that_the_tokenizer_cannot_write_is_refused() -> None:
+    task = Task(name="t", answer=AnswerForm(kind="choice", choices=("grant", "deny")))
+    known = Example(trace_id="a", input="q", answer="grant", truth="grant")
+    with pytest.raises(PreflightError, match=refused("the choice 'deny' reads back as ''")):
+        check_answers(task, [known], plain(["grant"], pad_token="<pad>"))
+
+
+def test_a_prompt_that_is_supervised_is_refused() -> None:
+    row = tree_row(tree(), tree().branches)
+    check_rows([row])
+    with pytest.raises(PreflightError, match="token 1 of a row belongs to the prompt"):
+        check_rows([replace(row, targets=[1, *row.targets], sources=[0, *row.sources])])
+    with pytest.raises(PreflightError, match="is predicted from token 2, which is none before it"):
+        check_rows([replace(row, sources=[2] * len(row.sources))])
+
+
+def test_a_recipe_that_leaves_out_what_its_control_sees_is_refused() -> None:
+    seen = [Example(trace_id=text, input=text, answer="x", truth="x") for text in ("one", "two")]
+    trees = [SOURCE.model_copy(update={"prompt": text}) for text in ("one", "two and more")]
+    check_same_examples(seen, trees)
+    with pytest.raises(PreflightError, match="leaves out 1 of 2 inputs, such as 'two'"):
+        check_same_examples(seen, trees[:1])
+
+
+def test_what_is_too_long_with_its_rationale_is_left_out_for_every_recipe(
+    tokenizer: PreTrainedTokenizerBase,
+) -> None:
+    short = Example(trace_id="a", input="short", answer="x", truth="x")
+    wordy = short.model_copy(update={"input": "wordy", "rationale": "so it goes. " * 50})
+    assert too_long([short, wordy], tokenizer, 64) == {"wordy"}
+    settings = DistillSettings(max_cut_share=0.5)
+    assert fit_length([tree(), tree()], settings, {1}) == ([0], 0.5)

@@ -28,6 +28,7 @@ class ArmSpec(Noun):
     recipe_given: dict[str, Any] = Field(default_factory=dict)
     perturbation: Perturbation | None = None
     trust_remote_code: bool = False
+    track: str | None = None
 
 
 def train_arm(
@@ -55,6 +56,7 @@ def train_arm(
         trust_remote_code=spec.trust_remote_code,
         watch=_at_most_often(report),
         should_stop=should_stop,
+        track=spec.track,
     )
 
 

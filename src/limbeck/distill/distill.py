@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from limbeck import __version__
 from limbeck.curate.dataset import Dataset
 from limbeck.distill.perturb import Perturbation, perturb
+from limbeck.distill.preflight import check_same_examples
 from limbeck.distill.recipes.table import (
     Recipe,
     code_hash,
@@ -23,6 +24,7 @@ from limbeck.distill.recipes.table import (
     training_of,
 )
 from limbeck.distill.settings import DistillSettings
+from limbeck.distill.track import Log, tracking
 from limbeck.errors import DatasetError, MissingExtraError, StudentError
 from limbeck.models.local import CARD, read_card, weights_hash
 from limbeck.models.turns import answers
@@ -32,7 +34,7 @@ from limbeck.verify.table import judge
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from limbeck.distill.train import Trained, Watcher
+    from limbeck.distill.train import Progress, Trained, Watcher
     from limbeck.models.local import Decoder, Said
 
 WORK = "unfinished"
@@ -56,6 +58,9 @@ class Run:
     trust_remote_code: bool = False
     watch: Watcher | None = None
     should_stop: Callable[[], bool] = lambda: False
+    track: str | None = None
+    writes: bool = True
+    """False in all processes of a run but one: what is trained is the same in each."""
 
     @property
     def work(self) -> Path:
@@ -101,12 +106,14 @@ def distill(
     trust_remote_code: bool = False,
     watch: Watcher | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    track: str | None = None,
+    writes: bool = True,
 ) -> Path:
     """Trains a student and returns its folder under `students`.
 
-    The folder's name is a function of the arguments: a finished student is returned as it is, and an
-    interrupted run continues where it stopped. Raises `ConfigError`, `DatasetError`, `StudentError`,
-    `PreflightError`, `TrainingError` or `Interrupted`.
+    `track` names a tracker of accelerate. The folder's name is a function of the arguments: a finished
+    student is returned as it is, and an interrupted run continues where it stopped. Raises
+    `ConfigError`, `DatasetError`, `StudentError`, `PreflightError`, `TrainingError` or `Interrupted`.
     """
     settings = settings or DistillSettings()
     found = load_recipe(recipe)
@@ -127,11 +134,15 @@ def distill(
         trust_remote_code=trust_remote_code,
         watch=watch,
         should_stop=should_stop,
+        track=track,
+        writes=writes,
     )
     training = training_of(found)
     if training is not None:
         return training(run, found, chosen)
-    return learn(run, chosen, found.trees(run.examples(), chosen), found.ask(chosen), folder)
+    trees = found.trees(run.examples(), chosen)
+    check_same_examples(run.examples(), trees)
+    return learn(run, chosen, trees, found.ask(chosen), folder)
 
 
 Asking = Callable[["Decoder", Sequence[str], Ask, int], "list[Said]"]
@@ -163,6 +174,9 @@ def learn(
         return folder
     try:
         from limbeck.distill import preflight
+        from limbeck.distill.adapters import FOLDER, adapt
+        from limbeck.distill.chat import frame_of, template_for
+        from limbeck.distill.loss import rows_for
         from limbeck.distill.students import check_saved, is_scratch, save_model, start
         from limbeck.distill.tokens import Encoder
         from limbeck.distill.train import train
@@ -175,13 +189,19 @@ def learn(
     )
     preflight.check_tokenizer(tokenizer)
     preflight.check_answers(dataset.task, examples, tokenizer)
-    encoded = Encoder(tokenizer, settings.mean == "part").trees(trees)
+    ask = ask.model_copy(update={"frame": frame_of(tokenizer, dataset.task, settings)})
+    encoded = Encoder(tokenizer, settings.mean == "part", ask.frame).trees(trees)
     eos, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
     assert isinstance(eos, int)
     assert isinstance(pad, int)
     preflight.check_targets(encoded, eos, trees)
-    fits, _ = preflight.fit_length(encoded, settings)
+    preflight.check_rows(rows_for(model, encoded[:256], settings.layout))
+    long = preflight.too_long(examples, tokenizer, settings.max_length)
+    left = {index for index, tree in enumerate(trees) if tree.prompt in long}
+    fits, _ = preflight.fit_length(encoded, settings, left)
     encoded = [encoded[index] for index in fits]
+    if settings.tune != "full":
+        model = adapt(model, tokenizer, encoded, settings)
 
     longest = max(len(branch.ids) for tree in encoded for branch in tree.branches)
     room = longest + longest // 4 + 8
@@ -189,18 +209,21 @@ def learn(
     work.mkdir(parents=True, exist_ok=True)
     identity = _identity(dataset, run.recipe, base, settings, run.given, run.perturbation)
     teach: Trainer = train if trainer is None else partial(trainer, tokenizer=tokenizer)
-    trained = teach(
-        model,
-        encoded,
-        settings,
-        work,
-        pad=pad,
-        scratch=is_scratch(base),
-        identity=identity,
-        score=_scorer(dataset, tokenizer, ask, room, settings, asking),
-        watch=run.watch,
-        should_stop=run.should_stop,
-    )
+    with tracking(run.track, folder.name, folder, settings.model_dump(mode="json")) as log:
+        trained = teach(
+            model,
+            encoded,
+            settings,
+            work,
+            pad=pad,
+            scratch=is_scratch(base),
+            identity=identity,
+            score=_scorer(dataset, tokenizer, ask, room, settings, asking),
+            watch=_both(run.watch, log),
+            should_stop=run.should_stop,
+        )
+    if not run.writes:
+        return folder
     card = StudentCard(
         task=dataset.task,
         recipe=run.recipe,
@@ -222,9 +245,12 @@ def learn(
         max_new_tokens=room,
         weights=weights_hash(trained.weights),
         version=__version__,
+        instruction_tokens=0 if settings.with_instructions else _length(tokenizer, dataset.task),
     )
     with _writing(folder):
-        save_model(model, tokenizer, trained.weights, folder)
+        tokenizer.chat_template = template_for(tokenizer, ask) or tokenizer.chat_template
+        adapter = folder / FOLDER if settings.keep_adapter else None
+        save_model(model, tokenizer, trained.weights, folder, adapter)
         check_saved(folder, tokenizer, [example.input for example in examples[:64]])
         (folder / "training.json").write_text(
             json.dumps(trained.history, indent=1) + "\n", encoding="utf-8"
@@ -265,6 +291,25 @@ def _writing(folder: Path) -> Iterator[None]:
             f"the student cannot be written to {str(folder)!r} ({error.strerror or error}); "
             "free some space and run the same command again"
         ) from None
+
+
+def _both(watch: Watcher | None, log: Log) -> Watcher:
+    """Tells the watcher of the run, and its tracker, of every step."""
+
+    def told(progress: Progress) -> None:
+        values = {f"loss/{role}": nats for role, nats in progress.loss.items()}
+        values["tokens_per_second"] = progress.tokens / max(progress.seconds, 1e-9)
+        if progress.accuracy is not None:
+            values["verified_accuracy"] = progress.accuracy
+        log(values, progress.step)
+        if watch is not None:
+            watch(progress)
+
+    return told
+
+
+def _length(tokenizer: PreTrainedTokenizerBase, task: Task) -> int:
+    return len(tokenizer(task.instruction, add_special_tokens=False)["input_ids"])
 
 
 def _texts(examples: Sequence[Example]) -> list[str]:
@@ -320,7 +365,8 @@ def _identity(
         "recipe": recipe,
         "given": given,
         "base": base,
-        "settings": settings.model_dump(mode="json"),
+        # What has its default value is left out, so that a new setting renames no student.
+        "settings": settings.model_dump(mode="json", exclude_defaults=True),
     }
     # Only where they are there, so that the other students keep their names.
     code = code_hash(recipe)

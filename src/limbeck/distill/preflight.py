@@ -5,11 +5,10 @@ Each check raises `PreflightError` in one sentence; each has a test that plants 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from limbeck.distill.settings import DistillSettings
-from limbeck.distill.tokens import EncodedTree
 from limbeck.errors import PreflightError
 from limbeck.models.controls import CONTROLS, control_token
 from limbeck.types import Example, Task, Tree
@@ -17,6 +16,9 @@ from limbeck.verify.table import judge
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+    from limbeck.distill.rows import Row
+    from limbeck.distill.tokens import EncodedTree
 
 
 def check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
@@ -56,8 +58,53 @@ def check_targets(trees: Sequence[EncodedTree], end: int, branches_wanted: Seque
                 )
 
 
-def fit_length(trees: Sequence[EncodedTree], settings: DistillSettings) -> tuple[list[int], float]:
-    """Indices of the trees that fit `max_length`, and the share that does not.
+def check_rows(rows: Sequence[Row]) -> None:
+    """Only tokens of branches are supervised, each from the token before it: never a prompt's."""
+    for row in rows:
+        for target, source in zip(row.targets, row.sources, strict=True):
+            if row.segments[target] == 0:
+                raise PreflightError(
+                    f"token {target} of a row belongs to the prompt and is supervised; the student would "
+                    "learn to write inputs, so the recipe or the engine is wrong"
+                )
+            if row.segments[source] not in (0, row.segments[target]) or source >= target:
+                raise PreflightError(
+                    f"token {target} of a row is predicted from token {source}, which is none before it "
+                    "in its own branch; the engine is wrong"
+                )
+
+
+def check_same_examples(examples: Sequence[Example], trees: Sequence[Tree]) -> None:
+    """A recipe trains on every input that its control trains on, so that the two can be compared."""
+    there = {tree.prompt for tree in trees}
+    absent = [one.input for one in examples if one.input not in there]
+    if absent:
+        # A recipe may add to an input; each then begins with it.
+        begun = tuple(there)
+        absent = [text for text in absent if not any(one.startswith(text) for one in begun)]
+    if absent:
+        raise PreflightError(
+            f"the recipe leaves out {len(absent):,} of {len(examples):,} inputs, such as "
+            f"{absent[0][:60]!r}, which its control would learn from; give each at least its answer"
+        )
+
+
+def too_long(
+    examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, limit: int
+) -> set[str]:
+    """Inputs that, with their rationale and answer, are longer than `limit` tokens.
+
+    They are left out whatever the recipe, so that a control, which writes less, sees no more of them.
+    """
+    texts = [f"{e.input}\n{e.rationale or ''}\n{e.answer}" for e in examples]
+    read = tokenizer(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    return {e.input for e, ids in zip(examples, read, strict=True) if len(ids) > limit}
+
+
+def fit_length(
+    trees: Sequence[EncodedTree], settings: DistillSettings, left: Collection[int] = ()
+) -> tuple[list[int], float]:
+    """Indices of the trees that fit `max_length` and are not in `left`, and the share of the others.
 
     A target is never cut: a tree that does not fit is left out whole. Raises above `max_cut_share`.
     """
@@ -66,6 +113,7 @@ def fit_length(trees: Sequence[EncodedTree], settings: DistillSettings) -> tuple
         for index, tree in enumerate(trees)
         if len(tree.prompt) + max(len(branch.ids) for branch in tree.branches)
         <= settings.max_length
+        and index not in left
     ]
     share = 1 - len(fits) / len(trees)
     if share > settings.max_cut_share:
@@ -81,13 +129,23 @@ def check_answers(
     task: Task, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase
 ) -> None:
     """What is taught is the verified answer, and the student can write every answer it is taught."""
+    offers = dict.fromkeys((task.answer.choices, *(example.choices for example in examples)))
+    for choice, offer in ((choice, offer) for offer in offers for choice in offer):
+        back = _back(choice, tokenizer)
+        if judge(task, back, choice, offer).score < 1:
+            raise PreflightError(
+                f"the choice {choice!r} reads back as {back!r} through the tokenizer, so the student "
+                "could never choose it; use another tokenizer or another name for the choice"
+            )
     for example in examples:
-        ids = tokenizer(example.answer, add_special_tokens=False, split_special_tokens=True)[
-            "input_ids"
-        ]
-        back = str(tokenizer.decode(ids, skip_special_tokens=True)).strip()
+        back = _back(example.answer, tokenizer)
         if judge(task, back, example.answer, example.choices).score < 1:
             raise PreflightError(
                 f"the answer {example.answer!r} reads back as {back!r} through the tokenizer, so the "
                 "student could never write it; use another tokenizer or another answer form"
             )
+
+
+def _back(text: str, tokenizer: PreTrainedTokenizerBase) -> str:
+    ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    return str(tokenizer.decode(ids, skip_special_tokens=True)).strip()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from limbeck.models.controls import CONTROLS, END, PAD, control_ids, control_token
-from limbeck.types import Branch, Role, Tree
+from limbeck.types import Branch, Frame, Role, Tree
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -54,8 +54,15 @@ class Encoder:
     """Turns trees to ids with one tokenizer. `part_mean` divides a part's weight by its length, so
     that a part counts as a whole; otherwise every token of it counts (`token-mean`)."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, part_mean: bool) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, part_mean: bool, frame: Frame | None = None
+    ) -> None:
         self._tokenizer = tokenizer
+        frame = frame or Frame()
+        self._before, self._after, self._open, self._close = (
+            read_marks(tokenizer, text)
+            for text in (frame.before, frame.after, frame.open, frame.close)
+        )
         self._part_mean = part_mean
         self._controls = control_ids(tokenizer)
         eos = tokenizer.eos_token_id
@@ -77,7 +84,7 @@ class Encoder:
             if texts
             else []
         )
-        prompts = [tuple(next(ids)) for _ in trees]
+        prompts = [(*self._before, *next(ids), *self._after) for _ in trees]
         return [
             EncodedTree(
                 prompt=prompt,
@@ -98,13 +105,23 @@ class Encoder:
                 if part.role == "control"
                 else [int(i) for i in next(texts)]
             )
+            given = 0
+            if part.role == "rationale":
+                # After a first control token the opening is given when the student is asked.
+                given = len(self._open) if index == 1 and not branch.parts[0].weight else 0
+                piece = [*self._open, *piece, *self._close]
             if index == len(branch.parts) - 1:
                 piece = [*piece, self._end]
-            scale = 1 / len(piece) if self._part_mean and piece else 1.0
+            scale = 1 / (len(piece) - given) if self._part_mean and len(piece) > given else 1.0
             out += piece
-            weights += [part.weight * scale] * len(piece)
+            weights += [0.0] * given + [part.weight * scale] * (len(piece) - given)
             roles += [part.role] * len(piece)
         return EncodedBranch(ids=tuple(out), weights=tuple(weights), roles=tuple(roles))
+
+
+def read_marks(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
+    """The ids of text of ours, in which special tokens are read as such."""
+    return tuple(tokenizer(text, add_special_tokens=False)["input_ids"]) if text else ()
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerBase:
