@@ -45,6 +45,17 @@ def compare_all(arms: Iterable[ArmResult]) -> list[str]:
     return [compared(arm) for arm in arms if arm.versus is not None]
 
 
+def unlearned(result: StudyResult) -> list[str]:
+    """The sentence that comes before all others where no arm has learned the task."""
+    if any(arm.interval.low > result.majority for arm in result.arms):
+        return []
+    return [
+        f"No arm is seen to beat always giving the commonest answer ({result.majority:.1%}): these "
+        "students have not learned the task, so their differences say nothing about the arms. Train "
+        "longer (--set steps=...), or on more data."
+    ]
+
+
 def limits(result: StudyResult) -> list[str]:
     """What the numbers of this study do not show."""
     said = []

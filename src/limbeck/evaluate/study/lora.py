@@ -45,7 +45,7 @@ def arms(dataset: Dataset, settings: Settings, base: str) -> tuple[StudyArm, ...
             StudyArm(
                 name=f"adapters of rank {rank}",
                 recipe=settings.recipe,
-                settings={"lora_rank": rank},
+                settings={"tune": "lora", "lora_rank": rank},
                 against="all weights",
             )
             for rank in sorted(set(settings.ranks))

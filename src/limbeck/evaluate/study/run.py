@@ -27,7 +27,7 @@ from limbeck.errors import DatasetError, UsageError
 from limbeck.evaluate.answers import answers_of
 from limbeck.evaluate.study.arms import StudyArm
 from limbeck.evaluate.study.data import cut
-from limbeck.evaluate.study.findings import limits
+from limbeck.evaluate.study.findings import limits, unlearned
 from limbeck.evaluate.study.result import Score, StudyResult, summed_up
 from limbeck.evaluate.study.table import load_study, study_settings
 from limbeck.types import Noun, content_hash
@@ -152,9 +152,8 @@ def run_study(
         settings=plan.settings.model_dump(mode="json", exclude={"seed"}),
         study_settings=plan.study_settings.model_dump(mode="json"),
     )
-    return result.model_copy(
-        update={"shown": tuple(study.conclude(result)), "limits": tuple(limits(result))}
-    )
+    shown = (*unlearned(result), *study.conclude(result))
+    return result.model_copy(update={"shown": shown, "limits": tuple(limits(result))})
 
 
 def train_and_ask(

@@ -138,6 +138,7 @@ def curve(result: StudyResult, panel: str) -> Figure:
         symbolType="circle",
         symbolSize=90,
         symbolStrokeWidth=0,
+        symbolOpacity=1,
     )
     scale = alt.Scale(domain=list(keys), range=list(keys.values()))
     colour = alt.Color("key:N", scale=scale, legend=legend)
@@ -223,7 +224,8 @@ def differences(result: StudyResult, arms: Sequence[ArmResult]) -> Figure:
             }
         )
     seen = sum(row["colour"] != CONTROL for row in rows)
-    title = f"{seen} of {len(rows)} differences stand out from chance"
+    stand = "stands" if seen == 1 else "stand"
+    title = f"{seen} of {len(rows)} differences {stand} out from chance"
     edge = max(abs(end) for row in rows for end in (row["low"], row["high"])) * 1.12 or 1.0
     x = alt.X(
         "value:Q",
