@@ -1,0 +1,116 @@
+"""Contestants as processes that wait for their turn, and the environment that has TRL."""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from types import TracebackType
+
+from pace.work import Order, Pace, Shape
+
+TRL = "1.16.0"
+CACHE = Path.home() / ".cache" / "limbeck-bench"
+BENCH = Path(__file__).parent.parent
+
+
+class PeerFailedError(Exception):
+    """A contestant could not be installed, or ended before its turn was over."""
+
+
+class Peer:
+    """One contestant in a process of its own; between turns it waits and takes no processor."""
+
+    def __init__(self, name: str, shape: Shape, *, threads: int, allocator: Path | None) -> None:
+        self.name = name
+        python = with_trl() if name.startswith("trl") else Path(sys.executable)
+        environment = {**os.environ, "PYTHONPATH": str(BENCH), "TOKENIZERS_PARALLELISM": "false"}
+        environment["OMP_NUM_THREADS"] = str(threads)
+        if allocator is not None:
+            environment["LD_PRELOAD"] = str(allocator)
+        self._process = subprocess.Popen(
+            [str(python), "-m", "pace.worker", name, shape.model_dump_json()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            text=True,
+        )
+
+    def __enter__(self) -> Peer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def run(self, order: Order) -> Pace:
+        """One turn. Raises PeerFailedError."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(order.model_dump_json() + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        line = self._process.stdout.readline()
+        if not line:
+            raise PeerFailedError(
+                f"{self.name} ended with status {self._process.wait()}; see it fail with: "
+                f"PYTHONPATH=bench python -m pace.worker {self.name} '{{}}'"
+            )
+        return Pace.model_validate_json(line)
+
+
+def find_allocator() -> Path | None:
+    """tcmalloc or jemalloc, where one is installed: by itself it makes training a sixth to a half faster,
+    so all contestants get it or none."""
+    for name in ("tcmalloc_minimal", "tcmalloc", "jemalloc"):
+        found = ctypes.util.find_library(name)
+        if found is None:
+            continue
+        for folder in ("/lib", "/usr/lib", "/usr/lib64", "/usr/local/lib"):
+            for path in sorted(Path(folder).glob(f"**/{found}")):
+                return path
+    return None
+
+
+def with_trl() -> Path:
+    """The Python that has TRL over this environment's torch and transformers; installs it on first use."""
+    folder = CACHE / f"trl-{TRL}"
+    python, ready = folder / "bin" / "python", folder / "ready"
+    if ready.exists():
+        return python
+    CACHE.mkdir(parents=True, exist_ok=True)
+    _run([sys.executable, "-m", "venv", "--clear", str(folder)])
+    inside = subprocess.check_output(
+        [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
+    )
+    ours = sysconfig.get_path("purelib")
+    over = f"import site; site.addsitedir({ours!r})\n"
+    (Path(inside.strip()) / "over.pth").write_text(over, encoding="utf-8")
+    _run([str(python), "-m", "pip", "install", "--quiet", f"trl=={TRL}"])
+    ready.touch()
+    return python
+
+
+def _run(command: list[str]) -> None:
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        lines = ended.stderr.strip().splitlines()
+        raise PeerFailedError(
+            f"{' '.join(command[1:4])} failed: {lines[-1] if lines else 'it said nothing'}"
+        )
