@@ -24,8 +24,9 @@ class OnRay:
     def __init__(self) -> None:
         try:
             import ray.data
-        except ModuleNotFoundError:
-            raise MissingExtraError("ray", "ray") from None
+        except ModuleNotFoundError as error:
+            # `ray` alone has not all that its data library needs.
+            raise MissingExtraError(error.name or "ray", "ray") from None
         self._data: Any = ray.data
 
     def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
