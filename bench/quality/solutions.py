@@ -1,20 +1,21 @@
 """Solutions of 13 models to grade-school problems, right and wrong: what the checks can tell without the
 true answer.
 
-The score of a solution is fixed beforehand, not fitted: how many checks fail, and as a tie-break the
-share of its numbers that come from nowhere. It is compared with the length of the chain and of its
-logarithm's distance from the model's middle, and with chance.
+The score of a solution is how many checks fail, and the doubt that its numbers leave. What makes up the
+doubt was chosen on every other question; the numbers are of the rest. It is compared with the length of
+the chain, with the distance of its logarithm from the model's middle, and with the answer's length.
 """
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from limbeck.curate.checks.support import from_nowhere
+from limbeck.curate.checks.support import doubt
 from limbeck.curate.checks.table import CHECKS
 from limbeck.types import AnswerForm, Outcome, Provenance, ReplyForm, Task, Trace
 from quality.checked import checked
@@ -35,6 +36,7 @@ def solutions(folder: Path) -> dict[str, Any]:
         "wrong": int(wrong.sum()),
         "share_wrong": round(float(wrong.mean()), 4),
         "all": _ranked(made),
+        "within_a_model_mean_auroc": _within(answered),
         "with_an_answer_only": {"solutions": answered.height, **_ranked(answered)},
         "checks": {name: _of_check(made, name) for name in _BLIND},
         "models": {
@@ -55,6 +57,15 @@ def _ranked(made: pl.DataFrame) -> dict[str, Any]:
     }
 
 
+def _within(answered: pl.DataFrame) -> dict[str, float]:
+    """The mean over the models of each score's AUROC within one: there length tells no models apart."""
+    parts = [_ranked(part) for part in answered.partition_by("model")]
+    parts = [part for part in parts if part["checks"]]
+    return {
+        name: round(float(np.mean([part[name]["auroc"] for part in parts])), 4) for name in parts[0]
+    }
+
+
 def _of_check(made: pl.DataFrame, name: str) -> dict[str, Any]:
     failed = made.filter(pl.col(f"check:{name}").is_not_null())
     right = failed.filter(~pl.col("wrong"))
@@ -67,7 +78,7 @@ def _of_check(made: pl.DataFrame, name: str) -> dict[str, Any]:
 
 def _models(folder: Path) -> list[pl.DataFrame]:
     by_model: dict[str, tuple[list[Trace], dict[str, Outcome]]] = {}
-    for row in rows(folder, FILE):
+    for row in islice(rows(folder, FILE), 1, None, 2):
         for said in row["teacher"]:
             traces, truths = by_model.setdefault(said["model"], ([], {}))
             provenance = Provenance(source="import", generator=said["model"], row=row["id"])
@@ -79,10 +90,8 @@ def _models(folder: Path) -> list[pl.DataFrame]:
 
 def _one(model: str, traces: list[Trace], truths: dict[str, Outcome]) -> pl.DataFrame:
     frame = checked(traces, _task(model), truths)
-    shares = []
-    for prompt, chain in frame.select("input", "rationale").iter_rows():
-        said, strange = from_nowhere(prompt, chain or "")
-        shares.append(len(strange) / max(said, 1))
+    asked = frame.select("input", "rationale", "answer").iter_rows()
+    doubts = [doubt(prompt, chain or "", answer) for prompt, chain, answer in asked]
     failed = pl.sum_horizontal(
         pl.col(f"check:{name}").is_not_null().cast(pl.Int32) for name in _BLIND
     )
@@ -94,7 +103,7 @@ def _one(model: str, traces: list[Trace], truths: dict[str, Outcome]) -> pl.Data
         "answer",
         *(f"check:{name}" for name in _BLIND),
         (~pl.col("correct").fill_null(False)).alias("wrong"),
-        (failed + pl.Series(shares) * 0.5).alias("score"),
+        (failed + pl.Series(doubts)).alias("score"),
         words.alias("words"),
         pl.Series(np.abs(logs - np.median(logs))).alias("unusual"),
         pl.col("answer_raw").fill_null("").str.len_chars().alias("answer_length"),

@@ -12,13 +12,18 @@ from jinja2 import Environment, StrictUndefined
 
 from limbeck.curate.chain import excerpt
 from limbeck.curate.conflicts import Conflict
+from limbeck.curate.measures import WORD
+from limbeck.curate.privacy import find_private
 from limbeck.curate.settings import CurateSettings
+from limbeck.curate.structure import Structure, find_structure
 from limbeck.curate.summary import Summary
 from limbeck.curate.terms import clause
 from limbeck.types import Task
 
 EXAMPLES = 3
 """Readable examples a reason."""
+STEPS = 12
+"""From so many steps on, chains are one bar."""
 LABELS = 30
 """Labels shown by name; the rest are one line."""
 
@@ -52,10 +57,49 @@ def write_cards(
         "others": settings.model_dump(include={"duplicates", "contamination"}),
         "sames": _sames(summary, settings),
         "conflicts": [_conflict(one) for one in summary.conflicts.examples],
+        **_reading(folder, task, summary),
         "clauses": {generator.name: clause(generator.name) for generator in summary.generators},
     }
     for file in ("card.md", "card.html"):
         (folder / file).write_text(_render(file, view), "utf-8")
+
+
+def _reading(folder: Path, task: Task, summary: Summary) -> dict[str, Any]:
+    """What only the texts of the finished dataset tell."""
+    columns = ["input", "rationale", "teacher_correct"]
+    structure = find_structure(pl.read_parquet(folder / "train.parquet", columns=columns))
+    return {
+        "structure": structure,
+        "lengths": _bars(_length_bins(folder)),
+        "steps": _bars(_step_bins(structure)),
+        "privacy": find_private([folder / f"{split}.parquet" for split in summary.splits], task),
+    }
+
+
+def _length_bins(folder: Path) -> dict[str, int]:
+    """How many training chains have so many words, in bins that double."""
+    chains = pl.read_parquet(folder / "train.parquet", columns=["rationale"])["rationale"]
+    counts = chains.drop_nulls().str.count_matches(WORD).to_list()
+    bins = [max(count, 1).bit_length() for count in counts]
+    spans = range(min(bins, default=0), max(bins, default=-1) + 1)
+    return {f"{1 << span - 1} to {(1 << span) - 1}": bins.count(span) for span in spans}
+
+
+def _step_bins(structure: Structure | None) -> dict[str, int]:
+    """How many of the chains that were read have so many steps; long ones are one bin."""
+    if structure is None:
+        return {}
+    long = sum(count for steps, count in structure.steps.items() if steps >= STEPS)
+    few = {f"{n}": structure.steps[n] for n in structure.steps if n < STEPS}
+    return few | ({f"{STEPS} and more": long} if long else {})
+
+
+def _bars(bins: Mapping[str, int]) -> list[dict[str, Any]]:
+    most, total = max(bins.values(), default=1), max(sum(bins.values()), 1)
+    return [
+        {"name": name, "count": count, "share": count / total, "width": count / most}
+        for name, count in bins.items()
+    ]
 
 
 def _render(file: str, view: Mapping[str, Any]) -> str:

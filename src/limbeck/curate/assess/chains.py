@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -15,10 +14,10 @@ from limbeck.curate.assess.intake import Intake
 from limbeck.curate.assess.settings import AssessSettings
 from limbeck.curate.chain import numbers, sentences, words
 from limbeck.curate.equations import equations, show
+from limbeck.curate.structure import template_of
 
 RECURS = 0.01
 """Share of the chains that a template must stand in, and in three of them at least."""
-_PIECE = re.compile(r"\d[\d,.:/%]*|\w+(?:['’]\w+)*")
 
 
 @dataclass(frozen=True)
@@ -94,17 +93,6 @@ def read_chain(asked: str, chain: str) -> Read:
         lines.append(Line(template_of(sentence, given_words), computed))
     from_input = sum(word in given_words for word in said)
     return Read(lines, all_numbers, known_numbers, len(said), from_input, steps, right)
-
-
-def template_of(sentence: str, given: set[str]) -> str:
-    """`sentence` with `#` for numbers and `_` for runs of words that stand in the input."""
-    pieces: list[str] = []
-    for match in _PIECE.finditer(sentence.casefold()):
-        piece = match[0]
-        mark = "#" if piece[0].isdigit() else "_" if piece in given else piece
-        if mark != "_" or pieces[-1:] != ["_"]:
-            pieces.append(mark)
-    return " ".join(pieces)
 
 
 def _recurring(chains: list[Read]) -> set[str]:

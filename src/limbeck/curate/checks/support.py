@@ -40,16 +40,18 @@ class Settings(CheckSettings):
     """The largest share of a chain's different numbers that may come from nowhere; 1 drops none."""
     at_least: int = Field(3, ge=1)
     """A chain with fewer such numbers is never dropped for them."""
+    doubt: float | None = Field(None, ge=0)
+    """Chains of number tasks with more `doubt` than this are dropped; None drops none."""
     quotes: bool = False
     """Whether a chain that quotes what its input does not say is dropped."""
 
 
 def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
     """Traces whose chain rests on more from nowhere than the settings allow."""
-    if settings.most >= 1 and not settings.quotes:
+    if settings.most >= 1 and settings.doubt is None and not settings.quotes:
         return verdicts([None] * frame.height)
 
-    def find(prompt: str, chain: str | None, choices: list[str]) -> str | None:
+    def find(prompt: str, chain: str | None, choices: list[str], answer: str | None) -> str | None:
         if not chain:
             return None
         given = "\n".join((prompt, task.instruction, *choices))
@@ -57,11 +59,44 @@ def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
         if len(strange) >= settings.at_least and len(strange) > settings.most * said:
             listed = ", ".join(strange[:5]) + (", …" if len(strange) > 5 else "")
             return f"{len(strange)} of {said} numbers come from nowhere: {listed}"
+        if settings.doubt is not None and task.answer.kind == "number":
+            found = doubt(given, chain, answer)
+            if found > settings.doubt:
+                return f"its numbers leave {found:.2f} of doubt (limit {settings.doubt:g})"
         if settings.quotes and (quoted := misquoted(given, chain)):
             return f"the chain quotes {excerpt(quoted)!r}, which the input does not say"
         return None
 
-    return by_row(frame, ["input", "rationale", "choices"], find)
+    return by_row(frame, ["input", "rationale", "choices", "answer"], find)
+
+
+def doubt(given: str, chain: str, answer: str | None) -> float:
+    """How much speaks against a number that `chain` arrives at, from 0 (nothing) to 4.5.
+
+    The sum of: the share of the chain's numbers that come from nowhere; the share of the numbers
+    `given` that the chain leaves unused; 1 for an answer that is no whole number, 1 for a negative
+    one, and 0.5 for one that does not stand in the chain. The weights are chosen, not fitted.
+    """
+    said, strange = from_nowhere(given, chain)
+    wanted = {abs(Fraction(number)) for number in numbers(given)}
+    wanted |= {Fraction(_SAID[word]) for word in _words(given) if _SAID[word] > 1}
+    there = {abs(Fraction(number)) for number in numbers(chain[:_LONGEST])}
+    used = there | {Fraction(_SAID[word]) for word in _words(chain)}
+    # 25 % is used where 0.25 or 75 stands, a third where 3 does.
+    used |= {value * 100 for value in used} | {100 - value * 100 for value in used}
+    unused = len(wanted - used) / max(len(wanted), 1)
+    total = len(strange) / max(said, 1) + unused
+    try:
+        value = Fraction(answer or "")
+    except (ValueError, ZeroDivisionError):
+        return total + 1
+    total += (value.denominator != 1) + (value < 0)
+    return total + (0.5 if abs(value) not in there else 0)
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text that say a number."""
+    return [word for word in _WORD.findall(text.lower()) if word in _SAID]
 
 
 def from_nowhere(given: str, chain: str) -> tuple[int, list[str]]:
@@ -69,7 +104,7 @@ def from_nowhere(given: str, chain: str) -> tuple[int, list[str]]:
     chain = chain[:_LONGEST]
     said = {number: Fraction(number) for number in numbers(chain)}
     known = {abs(Fraction(number)) for number in numbers(given)} | {Fraction(n) for n in _KNOWN}
-    known |= {Fraction(_SAID[word]) for word in _WORD.findall(given.lower()) if word in _SAID}
+    known |= {Fraction(_SAID[word]) for word in _words(given)}
     for step in equations(chain):
         if step.relation == "=" and step.right:
             known |= {abs(step.value), abs(step.claimed)}
