@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from limbeck.distill.distill import Run, adopt, learn
+from limbeck.distill.distill import Run, adopt, learn, summed
 from limbeck.distill.recipes.bootstrap import Settings
 from limbeck.distill.recipes.outline import commonness, outline
 from limbeck.distill.recipes.table import Recipe
@@ -73,7 +73,8 @@ def train(run: Run, recipe: Recipe, chosen: Settings) -> Path:
     last = run.work / f"round-{chosen.rounds}"
     _write(last / CHAINS, _lines(bank))
     _write(last / ROUNDS, (run.work / ROUNDS).read_text(encoding="utf-8"))
-    return adopt(last, run.folder, read_card(last))
+    earlier = [read_card(run.work / f"round-{number}") for number in range(chosen.rounds)]
+    return adopt(last, run.folder, summed(read_card(last), earlier))
 
 
 def seeds(examples: Sequence[Example], chosen: Settings) -> list[BankedChain]:

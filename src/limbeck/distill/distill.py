@@ -274,6 +274,18 @@ def adopt(made: Path, folder: Path, card: StudentCard) -> Path:
     return folder
 
 
+def summed(last: StudentCard, others: Sequence[StudentCard]) -> StudentCard:
+    """The card of a student that took more trainings than its own: what they cost counts."""
+    cards = [last, *others]
+    return last.model_copy(
+        update={
+            "steps": sum(card.steps for card in cards),
+            "tokens_seen": sum(card.tokens_seen for card in cards),
+            "seconds": round(sum(card.seconds for card in cards), 3),
+        }
+    )
+
+
 def _write_card(card: StudentCard, folder: Path) -> None:
     # The card comes last: a folder with a card is a whole student.
     partial = folder / f"{CARD}.partial"
@@ -377,4 +389,4 @@ def _identity(
     return content_hash(content)
 
 
-__all__ = ["Recipe", "Run", "adopt", "distill", "learn", "student_name", "verified_share"]
+__all__ = ["Recipe", "Run", "adopt", "distill", "learn", "student_name", "summed", "verified_share"]

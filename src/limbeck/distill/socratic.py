@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from limbeck.distill.distill import Run, learn
+from limbeck.distill.distill import Run, adopt, learn, summed
 from limbeck.distill.recipes.socratic import Settings
 from limbeck.distill.recipes.table import Recipe
 from limbeck.errors import DatasetError
@@ -26,7 +26,7 @@ def train(run: Run, recipe: Recipe, chosen: Settings) -> Path:
     ask = recipe.ask(chosen)
     if ask.asker is None:
         return learn(run, chosen, trees, ask, run.folder)
-    from limbeck.models.local import Student
+    from limbeck.models.local import Student, read_card
 
     asked = _only(trees, "ask")
     if not asked:
@@ -40,7 +40,11 @@ def train(run: Run, recipe: Recipe, chosen: Settings) -> Path:
     def asking(solver: Decoder, inputs: Sequence[str], ask: Ask, room: int) -> list[Said]:
         return solved(loaded, solver, inputs, ask, room)
 
-    return learn(run, chosen, _only(trees, "solve"), ask, run.folder, asking=asking)
+    solver = learn(run, chosen, _only(trees, "solve"), ask, run.work / "solver", asking=asking)
+    of_asker = read_card(asker)
+    card = summed(read_card(solver), [of_asker])
+    both = card.parameters + of_asker.parameters
+    return adopt(solver, run.folder, card.model_copy(update={"parameters": both}))
 
 
 def _only(trees: Sequence[Tree], control: str) -> list[Tree]:
