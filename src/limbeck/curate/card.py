@@ -15,7 +15,7 @@ from limbeck.curate.conflicts import Conflict
 from limbeck.curate.measures import WORD
 from limbeck.curate.privacy import find_private
 from limbeck.curate.settings import CurateSettings
-from limbeck.curate.structure import Structure, find_structure
+from limbeck.curate.structure import SAMPLE, Structure, find_structure
 from limbeck.curate.summary import Summary
 from limbeck.curate.terms import clause
 from limbeck.types import Task
@@ -67,7 +67,8 @@ def write_cards(
 def _reading(folder: Path, task: Task, summary: Summary) -> dict[str, Any]:
     """What only the texts of the finished dataset tell."""
     columns = ["input", "rationale", "teacher_correct"]
-    structure = find_structure(pl.read_parquet(folder / "train.parquet", columns=columns))
+    train = pl.read_parquet(folder / "train.parquet", columns=columns, n_rows=SAMPLE)
+    structure = find_structure(train, task.instruction)
     return {
         "structure": structure,
         "lengths": _bars(_length_bins(folder)),

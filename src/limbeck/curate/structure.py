@@ -73,9 +73,9 @@ class _Cluster:
     parts: frozenset[str] = field(default_factory=frozenset)
 
 
-def find_structure(rows: pl.DataFrame) -> Structure | None:
+def find_structure(rows: pl.DataFrame, instruction: str = "") -> Structure | None:
     """The structure of the chains of `rows`, which has `input`, `rationale` and `teacher_correct`;
-    None where there is no chain."""
+    None where there is no chain. A number of the `instruction` does not come from nowhere."""
     there = rows.filter(pl.col("rationale").is_not_null()).head(SAMPLE)
     if there.is_empty():
         return None
@@ -99,7 +99,7 @@ def find_structure(rows: pl.DataFrame) -> Structure | None:
         shapes[" → ".join(shape_of(lines, given))] += 1
         steps[len(lines)] += 1
         said += sum(len(line.split()) for line in lines)
-        numbers, strange = from_nowhere(asked, chain)
+        numbers, strange = from_nowhere(f"{instruction}\n{asked}", chain)
         if numbers:
             shares.append(len(strange) / numbers)
     clusters.sort(key=lambda one: (-one.chains, one.first))
