@@ -8,6 +8,7 @@ import pytest
 
 from limbeck.errors import ConfigError, DatasetError, UsageError
 from limbeck.evaluate.study.arms import Cut, StudyArm
+from limbeck.evaluate.study.findings import limits, unlearned
 from limbeck.evaluate.study.result import StudyResult
 
 Arms = Callable[..., tuple[StudyArm, ...]]
@@ -75,3 +76,17 @@ def test_adapters_need_weights_that_were_trained(arms_of: Arms) -> None:
         "adapters of rank 4",
         "adapters of rank 16",
     ]
+
+
+def test_students_that_learned_nothing_say_nothing(arms_of: Arms, concluded: Concluded) -> None:
+    arms = arms_of("recipes", recipes=("think-first",))
+    poor = concluded("recipes", arms, {"label": 0.3, "think-first": 0.4})
+    assert "have not learned the task" in unlearned(poor.model_copy(update={"majority": 0.4}))[0]
+    assert unlearned(poor.model_copy(update={"majority": 0.3})) == []
+
+
+def test_limits_name_chance_and_simulation(arms_of: Arms, concluded: Concluded) -> None:
+    arms = arms_of("recipes", recipes=("think-first", "multitask"))
+    said = limits(concluded("recipes", arms, {"label": 0.5, "think-first": 0.6, "multitask": 0.6}))
+    assert said[0].startswith("The traces are simulated.")
+    assert said[1].startswith("There are 2 comparisons at 95% each")
