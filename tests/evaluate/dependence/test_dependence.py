@@ -146,4 +146,6 @@ def test_the_check_that_is_shown_covers_every_measure() -> None:
         pytest.skip("no check was published with this version")
     assert isinstance(found, Known)
     assert [one.name for one in found.measures] == list(MEASURES)
+    assert found.thinking is not None
+    assert found.direct is not None
     assert found.thinking > found.direct

@@ -17,10 +17,10 @@ class KnownMeasure(Noun):
     name: str
     auroc: float
     interval: Interval
-    bottleneck: float
-    bottleneck_interval: Interval
+    bottleneck: float | None
+    bottleneck_interval: Interval | None
     must_use: float
-    needs: float
+    needs: float | None
     ignores: float
 
 
@@ -35,8 +35,8 @@ class Known(Noun):
     seeds: tuple[int, ...]
     version: str
     command: str
-    direct: float
-    thinking: float
+    direct: float | None
+    thinking: float | None
     measures: tuple[KnownMeasure, ...]
     notes: tuple[str, ...] = ()
 

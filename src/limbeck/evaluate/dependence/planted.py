@@ -40,8 +40,8 @@ TASK = Task(
 )
 THINK = Ask(control="think", order="rationale_answer", causal=True)
 LABEL = Ask(control="answer", order="answer", causal=False)
-LINE = 6
-"""Digits of an item. The chain goes over the last four of them."""
+LINE = 5
+"""Digits of an item. The chain goes over the last three of them."""
 MARKS = {True: "look", False: "go"}
 """The last word of an input, by whether the answer is that of the chain; only one student minds it."""
 _ROOM = 48

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from typing import Any
+
+import pytest
+
+from limbeck.errors import TeacherError
+from limbeck.evaluate.subject import TEACHER, URL, Rehearsal, Remote, verified
+from limbeck.models.call import Reply
+from limbeck.models.remote import Asked, Question
+from limbeck.types import AnswerForm, Example, Price, Task, TeacherSpec, Usage
+
+TASK = Task(
+    name="t",
+    instruction="Decide.",
+    answer=AnswerForm(kind="choice", choices=("grant", "deny")),
+    teacher=TeacherSpec(model="m", price=Price(input=1.0, output=10.0)),
+)
+EXAMPLES = [
+    Example(trace_id=str(at), input=f"case {at}", answer="grant", truth="grant") for at in range(4)
+]
+
+
+class Scripted:
+    """Answers in another order than it was asked, as threads do; a status is a failure."""
+
+    model = "m"
+
+    def __init__(self, script: dict[str, Any]) -> None:
+        self._script = script
+        self.asked: list[Question] = []
+
+    def ask_many(self, questions: Iterable[Question]) -> Generator[Asked, None, None]:
+        self.asked = list(questions)
+        for one in reversed(self.asked):
+            said = self._script[one.user]
+            if isinstance(said, int):
+                yield Asked(one, None, {}, TeacherError("no", said), 0.5)
+            else:
+                reply = Reply(text=said, stop_reason="end_turn", usage=Usage(input=100, output=10))
+                yield Asked(one, reply, {}, None, 0.5)
+
+
+def remote(script: dict[str, Any], kind: str = TEACHER) -> Remote:
+    return Remote(TASK, Scripted(script), kind)  # type: ignore[arg-type]
+
+
+def test_replies_are_verified_in_the_order_of_the_questions() -> None:
+    said = {
+        "case 0": "Because it is so.\nAnswer: grant",
+        "case 1": "Answer: deny",
+        "case 2": "Answer: perhaps",
+        "case 3": 500,
+    }
+    found = remote(said).ask(EXAMPLES)
+    assert found.said == ["grant", "deny", None, None]
+    assert found.right.tolist() == [True, False, False, False]
+    assert found.rationales[0] == "Because it is so."
+    assert (found.failed, found.seconds) == (1, 2.0)
+    assert found.tokens.tolist() == [10, 10, 10, 0]
+    # Three replies of 100 tokens read and 10 written.
+    assert found.cost_usd == pytest.approx(3 * (100 * 1.0 + 10 * 10.0) / 1e6)
+
+
+def test_a_student_behind_a_url_costs_nothing_at_a_provider() -> None:
+    found = remote({one.input: "grant" for one in EXAMPLES}, URL).ask(EXAMPLES)
+    assert found.accuracy == 1.0
+    assert found.cost_usd == 0.0
+
+
+def test_a_failure_that_all_would_share_ends_it_and_a_later_one_does_not() -> None:
+    with pytest.raises(TeacherError):
+        remote({one.input: 401 for one in EXAMPLES}).ask(EXAMPLES)
+    said: dict[str, Any] = {one.input: "grant" for one in EXAMPLES}
+    assert remote({**said, "case 0": 401}).ask(EXAMPLES).failed == 1
+
+
+def test_a_rehearsal_counts_what_would_be_asked_and_asks_nothing() -> None:
+    teacher = Scripted({})
+    rehearsal = Rehearsal(Remote(TASK, teacher, TEACHER))  # type: ignore[arg-type]
+    found = rehearsal.ask(EXAMPLES)
+    assert (rehearsal.questions, rehearsal.characters) == (4, 4 * len("Decide.case 0"))
+    assert not found.right.any()
+    assert teacher.asked == []
+
+
+def test_an_answer_in_another_spelling_is_right_and_one_of_no_choice_is_none() -> None:
+    found = verified(TASK, EXAMPLES, ["GRANT.", "I cannot say", None, "deny"])
+    assert found.said == ["grant", None, None, "deny"]
+    assert found.accuracy == 0.25
