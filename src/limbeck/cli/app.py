@@ -37,6 +37,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "curate": ("limbeck.cli.curate", "Make a checked, split dataset and its data card."),
     "distill": ("limbeck.cli.distill", "Train a student on a dataset."),
     "evaluate": ("limbeck.cli.evaluate", "Score students by verified outcome."),
+    "serve": ("limbeck.cli.serve", "Serve one student at an OpenAI-compatible endpoint."),
+    "export": ("limbeck.cli.export", "Write students and datasets as others want them."),
     "calibrate": ("limbeck.cli.calibrate", "Fit the policy that says when a student may answer."),
     "promote": ("limbeck.cli.promote", "Make a student serve its task under its policy."),
     "study": ("limbeck.cli.study", "Compare ways of training on your own data, with intervals."),

@@ -106,9 +106,29 @@ class Engine:
         except Exception as error:  # noqa: BLE001
             future.set_exception(error)
             return []
+        if self._in_turns(request):
+            self._answer_in_turns(job)
+            return []
         if told is not None:
             line.on_token = self._showing(job, told)
         return [job]
+
+    def _in_turns(self, request: Request) -> bool:
+        ask = self._student.card.ask
+        return not request.raw and (ask.asker is not None or ask.again is not None)
+
+    def _answer_in_turns(self, job: _Job) -> None:
+        """A student that is asked twice is asked alone, and greedily: its second prompt hangs on what it
+        said first, so that it has no one line that others could join."""
+        try:
+            if job.request.temperature > 0:
+                raise StudentError("a student that is asked in two turns is not sampled here")
+            [said] = self._student.ask([str(job.request.prompt)])
+            job.future.set_result(
+                Wrote(said, said.answer or "", (), (), len(job.line.prompt.ids), said.stopped)
+            )
+        except Exception as error:  # noqa: BLE001 - the boundary of one request
+            job.future.set_exception(error)
 
     def _go_on(self, loop: Loop, fresh: list[_Job]) -> None:
         """One step of all, and the joining of those that are fresh."""

@@ -10,6 +10,7 @@ from limbeck.errors import MissingExtraError, StudentError
 from limbeck.models.local.card import read_card
 from limbeck.models.local.decoder import Decoder
 from limbeck.models.local.said import Said
+from limbeck.models.local.solver import Solver
 from limbeck.models.turns import answers
 from limbeck.types import StudentCard
 
@@ -25,11 +26,13 @@ class Student:
         card: StudentCard,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
-        asker: Decoder | None = None,
+        asker: Student | None = None,
     ) -> None:
         self.card = card
         self.decoder = Decoder(model, tokenizer)
-        self._asker = asker
+        if asker is not None:
+            how, room = asker.card.ask, asker.card.max_new_tokens
+            self.decoder = Solver.of(self.decoder, asker.decoder, how, room)
 
     @classmethod
     def load(
@@ -78,7 +81,7 @@ class Student:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         asker = None
         if card.ask.asker is not None:
-            asker = cls.load(folder / card.ask.asker, threads=threads).decoder
+            asker = cls.load(folder / card.ask.asker, threads=threads, precision=precision)
         return cls(card, model.eval().to(device), tokenizer, asker)
 
     def ask(
@@ -94,7 +97,6 @@ class Student:
             inputs,
             self.card.ask,
             self.card.max_new_tokens,
-            asker=self._asker,
             batch=batch,
             progress=progress,
         )
