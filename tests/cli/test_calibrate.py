@@ -2,14 +2,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
+from limbeck.cli import calibrate
 from limbeck.cli.app import main
+from limbeck.cli.evaluate import ask_all
 from limbeck.curate.dataset import read_dataset
+from limbeck.evaluate.answers import Answers
 from limbeck.evaluate.policy_file import read_policy
 from limbeck.evaluate.promotion import read_promotion
 from limbeck.models.local import read_card
@@ -111,6 +116,75 @@ def test_a_student_that_says_nothing_in_form_is_told_so(
     assert "It gave no answer in the task's form" in capsys.readouterr().out
 
 
+def test_each_signal_is_reported_by_what_it_adds(
+    label: Path, told: Callable[[float], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(0.5)
+    assert main(["calibrate", "refunds-label", *EASY, "--signals", "lowest,margin", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["policy"]["signals"] == ["lowest", "margin"]
+    assert [one["signal"] for one in shown["signals"]] == ["lowest", "margin"]
+    assert shown["signals"][0]["alone"] == 1.0
+    assert main(["calibrate", "refunds-label", *EASY]) == 0
+    said = capsys.readouterr().out
+    assert "What tells right from wrong (logistic)" in said
+    assert "novelty" in said
+
+
+def test_other_promises_are_said_in_their_own_words(
+    label: Path, told: Callable[[float], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(0.95)
+    lines = {
+        ("--min-accuracy", "0.8"): "at least 80.0% of all answers are right, whoever gives them",
+        ("--max-regret", "0.3"): "wrong more often than the teacher's in at most 30.0%",
+        ("--budget", "5", "--teacher-cost", "0.01"): "a thousand calls cost at most $5.00",
+        ("--max-risk", "0.2", "--by", "label"): "for each label, at most 20.0%",
+    }
+    for args, words in lines.items():
+        assert main(["calibrate", "refunds-label", "--confidence", "0.9", *args]) == 0
+        assert words in capsys.readouterr().out
+
+
+def test_where_the_truth_is_the_teachers_word_agreement_is_promised_and_nothing_more(
+    trained: Workspace,
+    label: Path,
+    told: Callable[[float], None],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told(0.95)
+
+    def of_the_teacher(*given: Any, **named: Any) -> list[Answers]:
+        [found] = ask_all(*given, **named)
+        weaker = {"truth_source": "teacher_agreement"}
+        examples = [example.model_copy(update=weaker) for example in found.examples]
+        return [replace(found, examples=examples)]
+
+    monkeypatch.setattr(calibrate, "ask_all", of_the_teacher)
+    assert main(["calibrate", "refunds-label", *EASY]) == 0
+    said = capsys.readouterr().out
+    assert "are not what the teacher would say" in said
+    assert "answers were not the teacher's" in said
+    assert "agreement with the teacher, who may be wrong too" in said
+    assert "are wrong" not in said
+
+
+def test_dear_signals_ask_the_student_again(
+    label: Path, told: Callable[[float], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(0.95)
+    assert (
+        main(
+            ["calibrate", "refunds-label", *EASY, "--signals", "lowest,agreement", "--samples", "2"]
+        )
+        == 0
+    )
+    policy = read_policy(label)
+    assert policy is not None
+    assert (policy.signals, policy.samples) == (("lowest", "agreement"), 2)
+
+
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
@@ -118,6 +192,11 @@ def test_a_student_that_says_nothing_in_form_is_told_so(
         (["refunds-l", "--max-risk", "5"], 2, "--max-risk is 5.0; wanted a number between 0 and 1"),
         (["refunds-l", "--confidence", "1"], 2, "--confidence is 1.0"),
         ([], 2, "see: limbeck calibrate --help"),
+        (["refunds-l", "--max-risk", "0.1", "--budget", "2"], 2, "a policy has one aim"),
+        (["refunds-l", "--budget", "2"], 2, "give it with --teacher-cost"),
+        (["refunds-l", "--budget", "-2"], 2, "--budget is -2.0; wanted USD"),
+        (["refunds-l", "--max-regret", "0.1", "--by", "label"], 2, "wanted a risk"),
+        (["refunds-l", "--signals", "mood"], 2, "there is no signal 'mood'"),
     ],
 )
 def test_a_wrong_line_is_one_sentence(
