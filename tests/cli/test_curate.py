@@ -136,3 +136,21 @@ def test_an_evaluation_set_is_kept_out_of_training(
     assert summary["near"] == {"clusters": 0, "inputs": 0, "largest": 0}
     assert main([*run, "--contaminated-by", str(tmp_path / "none.jsonl")]) == 1
     assert "none.jsonl: cannot be opened" in capsys.readouterr().err
+
+
+def test_two_datasets_are_compared_by_name(
+    filled: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["curate", "--task", "triage"]) == 0
+    [first] = written(filled)
+    assert main(["curate", "--task", "triage", "--set", "residue.enabled=false"]) == 0
+    [second] = [name for name in written(filled) if name != first]
+    capsys.readouterr()
+    assert main(["curate", "diff", first, second]) == 0
+    out = capsys.readouterr().out
+    assert "settings.checks.residue.enabled: True → False" in out
+    assert "dropped: residue" in out
+    assert main(["curate", "diff", first, second, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["same"] is False
+    assert main(["curate", "diff", first]) != 0
+    assert "limbeck curate diff A B" in capsys.readouterr().err

@@ -17,7 +17,8 @@ from rich.text import Text
 
 from limbeck.curate.contamination import read_evaluation
 from limbeck.curate.curate import examine_records, write
-from limbeck.curate.dataset import DatasetInfo
+from limbeck.curate.dataset import DatasetInfo, read_dataset
+from limbeck.curate.diff import Difference, diff, find_dataset
 from limbeck.curate.engine import open_engine
 from limbeck.curate.examination import Examination
 from limbeck.curate.explain import Explanation, explain
@@ -32,7 +33,15 @@ from limbeck.workspace import Workspace
 
 
 def command(
-    task: Annotated[str, typer.Option("--task", "-t", help="Name of the task.")],
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[diff A B]",
+            help="Compare two datasets, by path or name, instead.",
+            show_default=False,
+        ),
+    ] = None,
+    task: Annotated[str | None, typer.Option("--task", "-t", help="Name of the task.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the funnel and write nothing.")
     ] = False,
@@ -64,6 +73,11 @@ def command(
 ) -> None:
     """Make a checked, split dataset of the traces of a task, with its data card."""
     workspace = Workspace.find()
+    if what:
+        _compare(what, workspace, as_json)
+        return
+    if task is None:
+        raise UsageError("no task is named; wanted: limbeck curate --task NAME")
     spec = workspace.task(task)
     settings = resolve_settings(spec, workspace.settings.curate, parse_settings(set_ or []))
     evaluation = read_evaluation(contaminated_by) if contaminated_by else None
@@ -87,6 +101,48 @@ def command(
         print(json.dumps(_answer(examined, info), indent=2))
         return
     _show(Console(), examined, info)
+
+
+def _compare(what: Sequence[str], workspace: Workspace, as_json: bool) -> None:
+    if len(what) != 3 or what[0] != "diff":
+        raise UsageError(
+            f"got {' '.join(what)!r}; wanted: limbeck curate --task NAME, or limbeck curate diff A B"
+        )
+    before, after = (
+        read_dataset(find_dataset(name, workspace.datasets)) for name in (what[1], what[2])
+    )
+    found = diff(before, after)
+    if as_json:
+        print(found.model_dump_json(indent=2))
+        return
+    console = Console()
+    for line in _difference(found):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if found.changes:
+        table = Table("in " + found.before, "in " + found.after)
+        table.add_column("traces", justify="right")
+        table.add_column("such as")
+        for change in found.changes:
+            shown = change.examples[0].removeprefix("sha256:")[:12]
+            table.add_row(change.before, change.after, f"{change.traces:,}", shown)
+        console.print(table)
+
+
+def _difference(found: Difference) -> Iterator[str]:
+    if found.same:
+        yield f"{found.before} and {found.after} are the same dataset"
+        return
+    for split, (first, second) in found.splits.items():
+        yield f"{split:<12} {first:,} → {second:,} examples"
+    for name, (old, new) in found.settings.items():
+        yield f"set          {name}: {old!r} → {new!r}"
+    if found.reworded:
+        yield f"reworded     {found.reworded:,} examples of the same traces say something else"
+    if found.leaks:
+        yield (
+            f"! {found.after} judges by {found.leaks:,} inputs that {found.before} trains on: do not "
+            f"score a student of the one on the other"
+        )
 
 
 def parse_settings(given: Sequence[str]) -> dict[str, dict[str, Any]]:
