@@ -213,5 +213,15 @@ def test_a_setting_of_a_recipe_that_is_not_trained_is_refused() -> None:
 
 
 def test_progress_is_said_with_units() -> None:
-    progress = Progress(100, 400, {"rationale": 0.5, "answer": 0.25}, 20_000, 50.0, 0.875)
-    assert say(progress) == ("answer 0.250  rationale 0.500  400 tokens/s  2:30 left  best 87.5%")
+    progress = Progress(100, 400, {"rationale": 0.5, "answer": 0.25}, 20_000, 50.0, 0.875, 5_000)
+    assert say(progress) == (
+        "answer 0.250  rationale 0.500  400 tokens/s  100 learned/s  2:30 left  verified 87.5%"
+    )
+
+
+def test_instructions_and_a_tracker_are_handed_on(planned: list[ArmSpec]) -> None:
+    given = ["--with-instructions", "--track", "tensorboard"]
+    assert main(["distill", "refunds", "--recipe", "label", *given]) == 0
+    [spec] = planned
+    assert spec.settings.with_instructions
+    assert spec.track == "tensorboard"

@@ -34,7 +34,7 @@ def command(
         typer.Option(help=f"A recipe; may be repeated (default: {CONTROL} and think-first)."),
     ] = None,
     student: Annotated[
-        str, typer.Option(help="nano, micro, or the folder or hub id of a causal language model.")
+        str, typer.Option(help="nano, micro, or the folder or hub id of a model.")
     ] = "nano",
     seed: Annotated[int | None, typer.Option(help="The first seed (default 0).")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds for each recipe.")] = 1,
@@ -46,6 +46,13 @@ def command(
         list[str] | None,
         typer.Option(help="A setting of the recipes, such as alpha=0.5 or multitask.alpha=0.5."),
     ] = None,
+    with_instructions: Annotated[
+        bool,
+        typer.Option("--with-instructions", help="Put the task's instruction before each input."),
+    ] = False,
+    track: Annotated[
+        str | None, typer.Option(help="Also tell trackio, tensorboard, mlflow or wandb.")
+    ] = None,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Let the model's own code run.")
     ] = False,
@@ -56,6 +63,8 @@ def command(
         raise MissingExtraError("torch", "train")
     workspace = Workspace.find()
     settings = settle(DistillSettings, workspace, "distill", set_ or [])
+    if with_instructions:
+        settings = settings.model_copy(update={"with_instructions": True})
     found = find_dataset(workspace, dataset)
     recipes = list(dict.fromkeys(recipe or [CONTROL, "think-first"]))
     given = read_recipe_settings(recipes, recipe_set or [])
@@ -70,6 +79,7 @@ def command(
             settings=settings.model_copy(update={"seed": number}),
             recipe_given=given[name],
             trust_remote_code=trust_remote_code,
+            track=track,
         )
         for name in recipes
         for number in range(first, first + seeds)
@@ -157,6 +167,7 @@ def _row(folder: Path) -> dict[str, Any]:
         "parameters": card.parameters,
         "steps": card.steps,
         "seconds": card.seconds,
+        "instruction_tokens": card.instruction_tokens,
         "validation_accuracy": card.validation_accuracy,
     }
 
@@ -176,6 +187,10 @@ def _show(console: Console, rows: Sequence[dict[str, Any]]) -> None:
             "" if accuracy is None else f"{accuracy:.1%}",
         )
     console.print(table)
+    saved = max((row["instruction_tokens"] for row in rows), default=0)
+    if saved:
+        # What a student has learned, no call has to carry.
+        console.print(f"saved    {saved:,} tokens of instruction in every call", highlight=False)
     for row in rows:
         # A wrapped path could not be copied.
         console.print(f"student  {row['folder']}", markup=False, highlight=False, soft_wrap=True)

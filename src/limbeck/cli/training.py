@@ -54,12 +54,15 @@ def watching(labels: Sequence[str], steps: Sequence[int]) -> Iterator[Board]:
 
 
 def say(progress: Progress) -> str:
-    """Losses in nats a token by part, tokens a second, time left, best validation accuracy."""
+    """Losses in nats a token by part, tokens a second computed and learned from, time left, and the best
+    share of verified answers on validation."""
     parts = [f"{role} {nats:.3f}" for role, nats in sorted(progress.loss.items())]
     seconds = max(progress.seconds, 1e-9)
     parts.append(f"{progress.tokens / seconds:,.0f} tokens/s")
+    if progress.targets:
+        parts.append(f"{progress.targets / seconds:,.0f} learned/s")
     left = (progress.steps - progress.step) * seconds / max(progress.step, 1)
     parts.append(f"{int(left) // 60}:{int(left) % 60:02d} left")
     if progress.accuracy is not None:
-        parts.append(f"best {progress.accuracy:.1%}")
+        parts.append(f"verified {progress.accuracy:.1%}")
     return "  ".join(parts)
