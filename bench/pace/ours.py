@@ -12,16 +12,17 @@ from limbeck.distill.tokens import EncodedBranch, EncodedTree
 from limbeck.distill.train import Progress, train
 from limbeck.errors import Interrupted
 from limbeck.types import Role
-from pace.work import PAD, Cell, Data, Order, Pace, Shape, build, data
+from pace.work import PAD, Cell, Data, Order, Pace, Shape, adapted, build, data
 
 WARM_STEPS = 2
 ANSWER: Role = "answer"
 
 
 class Ours:
-    def __init__(self, shape: Shape, layout: str) -> None:
+    def __init__(self, shape: Shape, layout: str, attention: str = "auto") -> None:
         self._shape = shape
         self._layout = layout
+        self._attention = attention
         self._trees: dict[str, list[EncodedTree]] = {}
 
     def run(self, order: Order) -> Pace:
@@ -34,13 +35,15 @@ class Ours:
                 "batch": max(1, order.sequences // order.cell.branches),
                 "optimizer": "adamw",
                 "layout": self._layout,
+                "attention": self._attention,
+                "tune": "lora" if order.lora else "full",
             }
         )
         clock = _Clock(order.seconds)
         # Being stopped is how a turn ends.
         with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Interrupted):
             train(
-                build(self._shape, NAME),
+                adapted(build(self._shape, NAME)) if order.lora else build(self._shape, NAME),
                 self._of(order.cell),
                 settings,
                 Path(folder),

@@ -10,19 +10,21 @@ import logging
 import tempfile
 import time
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from pace.work import Order, Pace, Shape, build, data, saved
+from pace.work import Order, Pace, Shape, adapted, build, data, saved
 
 WARM_STEPS = 2
 
 
 class Trl:
     def __init__(self, shape: Shape, way: str) -> None:
-        """`way`: `autocast` (its default) or `pure`, all in bfloat16; either may be the faster."""
+        """`way`: `autocast` (its default) or `pure`, all in bfloat16; either may be the faster. `packed`:
+        pure, with its packing, which needs an attention that knows rows (`flash-attn` or its kernel)."""
         warnings.simplefilter("ignore")
         logging.disable(logging.WARNING)
         self._shape = shape
@@ -37,9 +39,14 @@ class Trl:
 
         dataset, lengths = self._data(order)
         clock = _clock(order, lengths)
-        model = build(self._shape, "sdpa")
-        if self._way == "pure":
+        attention = "kernels-community/flash-attn2" if self._way == "packed" else "sdpa"
+        model = build(self._shape, attention)
+        if self._way != "autocast":
             model = model.to(torch.bfloat16)  # type: ignore[arg-type]
+        if order.lora:
+            model = adapted(model)
+        packed = {"packing": True, "packing_strategy": "bfd", "max_length": 2048}
+        length = packed if self._way == "packed" else {"max_length": None}
         config = SFTConfig(
             output_dir=self._folder.name,
             max_steps=100_000,
@@ -49,13 +56,14 @@ class Trl:
             optim="adamw_torch_fused",
             lr_scheduler_type="constant",
             train_sampling_strategy="group_by_length",
-            max_length=None,
+            **length,
             completion_only_loss=True,
             logging_strategy="no",
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,
-            use_cpu=True,
+            use_cpu=not torch.cuda.is_available(),
+            use_liger_kernel=torch.cuda.is_available() and find_spec("liger_kernel") is not None,
             dataloader_num_workers=0,
         )
         trainer = SFTTrainer(

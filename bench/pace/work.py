@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -96,6 +96,15 @@ def build(shape: Shape, attention: str) -> PreTrainedModel:
     )
     config._attn_implementation = attention
     return LlamaForCausalLM(config)
+
+
+def adapted(model: PreTrainedModel, rank: int = 16) -> PreTrainedModel:
+    """With adapters on all linear layers, the same for all."""
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(r=rank, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
+    made: Any = get_peft_model(model, config)
+    return made  # type: ignore[no-any-return]
 
 
 def saved(shape: Shape, folder: Path) -> Path:

@@ -20,7 +20,10 @@ def contestant(name: str, shape: Shape) -> Contestant:
     if name.startswith("ours"):
         from pace.ours import Ours
 
-        return Ours(shape, {"ours": "auto", "ours-plain": "plain", "ours-tree": "tree"}[name])
+        way = name.partition("-")[2] or "auto"
+        return Ours(
+            shape, way if way != "flex" else "auto", attention="flex" if way == "flex" else "auto"
+        )
     if name.startswith("trl"):
         from pace.trl_side import Trl
 
@@ -37,7 +40,21 @@ def main() -> None:
     name, shape = sys.argv[1], Shape.model_validate_json(sys.argv[2])
     made = contestant(name, shape)
     for line in sys.stdin:
-        print(made.run(Order.model_validate_json(line)).model_dump_json(), file=answers, flush=True)
+        pace = measured(made, Order.model_validate_json(line))
+        print(pace.model_dump_json(), file=answers, flush=True)
+
+
+def measured(made: Contestant, order: Order) -> Pace:
+    """A turn, with the peak of allocated memory where there is a GPU."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return made.run(order)
+    torch.cuda.reset_peak_memory_stats()
+    pace = made.run(order)
+    peak = torch.cuda.max_memory_allocated() / 1e6
+    torch.cuda.empty_cache()
+    return pace.model_copy(update={"peak_memory_mb": round(peak, 1)})
 
 
 if __name__ == "__main__":
