@@ -112,8 +112,8 @@ def _one(todo: tuple[str, int, bool]) -> dict[str, Any]:
     from pledge.worlds import WORLDS
 
     name, n, quick = todo
-    fits, bounds = (10, 20) if quick else (20, 100)
-    plan = Plan(n, fits, bounds, MAX_RISK, DELTA, mapie=40 if quick else 100)
+    fits, bounds = (5, 40) if quick else (10, 200)
+    plan = Plan(n, fits, bounds, MAX_RISK, DELTA, mapie=5 if quick else 20)
     return {"world": name, **run(WORLDS[name](), plan, SEED + n)}
 
 
