@@ -729,10 +729,15 @@ class Closing(Noun):
 class Promotion(Noun):
     """Which student serves a task, under which policy. One file a task; it is replaced whole.
 
-    A policy that is `closed` answers nothing until another one is promoted.
+    A policy that is `closed` answers nothing until another one is promoted. One that is a canary decides
+    a `share` of the calls, drawn at random; the one `before` it decides the others. `withdrawn` says why
+    a canary was taken back.
     """
 
     student_folder: str
     policy: Policy
     at: datetime | None = None
     closed: Closing | None = None
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    before: Promotion | None = None
+    withdrawn: Closing | None = None

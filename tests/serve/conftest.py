@@ -142,6 +142,7 @@ def gateway(
         answerer: Any = None,
         kept: Any = None,
         elicit: ElicitForm | None = None,
+        stakes: str = "low",
         **settings: Any,
     ) -> Iterator[str]:
         upstreams = {
@@ -149,7 +150,7 @@ def gateway(
             "openai_chat": {"base_url": f"{provider.url}/v1", "key_env": "PLANTED_KEY"},
         }
         found = GatewaySettings.model_validate({"upstreams": upstreams, **settings})
-        said = {"mode": mode, "elicit": elicit or task.elicit}
+        said = {"mode": mode, "elicit": elicit or task.elicit, "stakes": stakes}
         tasks = {task.name: task.model_copy(update=said)}
         app = Gateway(
             Setup.of(found, tasks), kept if kept is not None else store, answerer=answerer

@@ -13,12 +13,21 @@ import pytest
 
 from limbeck.capture.skeleton import divide
 from limbeck.errors import ConfigError, StudentError
-from limbeck.evaluate.promotion import Standing, close, promote, promotion_path, read_promotion
+from limbeck.evaluate.promotion import (
+    Standing,
+    close,
+    confirm,
+    promote,
+    promotion_path,
+    read_promotion,
+)
 from limbeck.evaluate.rule import confidence_of
+from limbeck.evaluate.signals.marks import Marked, mark
 from limbeck.evaluate.signals.reading import Reading
-from limbeck.evaluate.signals.table import USUAL, read_signals
+from limbeck.evaluate.signals.table import USUAL
 from limbeck.models.call import Call
 from limbeck.models.local import Said
+from limbeck.serve import cascade as cascading_module
 from limbeck.serve.cascade import (
     BATCH,
     Cascade,
@@ -26,6 +35,7 @@ from limbeck.serve.cascade import (
     open_cascade,
     refuse_unasked,
 )
+from limbeck.serve.student import routing_of
 from limbeck.types import AnswerForm, Ask, Closing, GroupRule, Policy, StudentCard, Task
 from limbeck.workspace import Workspace
 
@@ -58,7 +68,7 @@ POLICY = Policy(
 )
 
 
-def said(answer: str | None = "grant", lowest: float = -0.1) -> Reading:
+def said(answer: str | None = "grant", lowest: float = -0.1) -> Marked:
     reply = Said(
         answer=answer,
         rationale="never shown",
@@ -68,7 +78,7 @@ def said(answer: str | None = "grant", lowest: float = -0.1) -> Reading:
         new_tokens=2,
         stopped=True,
     )
-    return Reading("Order 7", reply, TASK, answer)
+    return mark(POLICY, TASK, Reading("Order 7", reply, TASK, answer))
 
 
 # ---- the rules ----------------------------------------------------------------------------------
@@ -81,9 +91,6 @@ def test_a_plain_call_of_a_promoted_task_may_go_to_the_student() -> None:
 @pytest.mark.parametrize(
     ("policy", "task", "call", "reason"),
     [
-        (None, {}, {}, "no policy is promoted"),
-        ({"threshold": None}, {}, {}, "no threshold kept the promise"),
-        ({}, {"stakes": "high"}, {}, "the stakes are high"),
         ({}, {}, {"turns": 3}, "not a single question in text"),
         ({}, {}, {"has_tools": True}, "not a single question in text"),
         ({}, {}, {"has_media": True}, "not a single question in text"),
@@ -94,11 +101,11 @@ def test_a_plain_call_of_a_promoted_task_may_go_to_the_student() -> None:
     ],
 )
 def test_a_call_that_the_student_may_not_see_goes_to_the_teacher_with_a_reason(
-    policy: dict[str, Any] | None, task: dict[str, Any], call: dict[str, Any], reason: str
+    policy: dict[str, Any], task: dict[str, Any], call: dict[str, Any], reason: str
 ) -> None:
     asked = replace(CALL, **call)
     found = refuse_unasked(
-        None if policy is None else POLICY.model_copy(update=policy),
+        POLICY.model_copy(update=policy),
         TASK.model_copy(update=task),
         asked,
         divide(TASK, asked, {}),
@@ -120,7 +127,7 @@ def test_an_answer_above_the_threshold_is_local() -> None:
 
 def test_an_answer_exactly_at_the_threshold_is_local_and_just_below_is_not() -> None:
     reply = said(lowest=-1.0)
-    [exact] = confidence_of(POLICY, np.array([read_signals(reply)])).tolist()
+    [exact] = confidence_of(POLICY, np.array([reply.signals])).tolist()
     at = POLICY.model_copy(update={"threshold": exact})
     above = POLICY.model_copy(update={"threshold": float(np.nextafter(exact, 1))})
     assert decide(at, TASK, reply).local
@@ -141,7 +148,24 @@ def test_an_answer_that_is_not_in_form_is_never_local(answer: str | None) -> Non
 
 def test_without_a_threshold_nothing_is_local() -> None:
     none = POLICY.model_copy(update={"threshold": None})
-    assert not decide(none, TASK, said(lowest=0.0)).local
+    decision = decide(none, TASK, said(lowest=0.0))
+    assert (decision.local, decision.answer) == (False, "grant")
+    assert "no threshold kept the promise" in decision.reason
+
+
+def test_where_the_stakes_are_high_the_students_answer_is_a_suggestion() -> None:
+    decision = decide(POLICY, TASK.model_copy(update={"stakes": "high"}), said(lowest=0.0))
+    assert (decision.local, decision.answer) == (False, "grant")
+    assert "the stakes are high" in decision.reason
+
+
+def test_a_decision_can_be_made_again_from_what_its_trace_keeps() -> None:
+    decision = decide(POLICY, TASK, said("GRANT", lowest=-1.0))
+    routing = routing_of(decision, local=decision.local)
+    assert routing is not None
+    assert routing.policy == POLICY.id
+    again = decide(POLICY, TASK, Marked(routing.answer, routing.signals))
+    assert (again.local, again.confidence) == (routing.local, routing.confidence)
 
 
 def test_a_group_has_a_threshold_of_its_own_and_an_unknown_group_has_none() -> None:
@@ -160,7 +184,7 @@ def test_a_group_has_a_threshold_of_its_own_and_an_unknown_group_has_none() -> N
 
 # ---- asking -------------------------------------------------------------------------------------
 
-Answer = Callable[[Sequence[str]], list[Reading]]
+Answer = Callable[[Sequence[str]], list[Marked]]
 
 
 def cascade(ask: Answer) -> Cascade:
@@ -175,7 +199,7 @@ def test_calls_that_wait_together_are_asked_together_and_each_gets_its_own_answe
     asked: list[list[str]] = []
     released = threading.Event()
 
-    def ask(texts: Sequence[str]) -> list[Reading]:
+    def ask(texts: Sequence[str]) -> list[Marked]:
         asked.append(list(texts))
         released.wait()
         return [said("grant" if int(text.split()[1]) % 2 else "deny") for text in texts]
@@ -202,7 +226,7 @@ def test_calls_that_wait_together_are_asked_together_and_each_gets_its_own_answe
 def test_the_student_is_asked_outside_of_the_event_loop() -> None:
     threads: list[int] = []
 
-    def ask(texts: Sequence[str]) -> list[Reading]:
+    def ask(texts: Sequence[str]) -> list[Marked]:
         threads.append(threading.get_ident())
         return [said()] * len(texts)
 
@@ -217,7 +241,7 @@ async def _one(cascading: Cascade) -> Any:
 def test_a_student_that_raises_fails_its_calls_and_answers_the_next() -> None:
     replies = iter([ValueError("out of memory"), None])
 
-    def ask(texts: Sequence[str]) -> list[Reading]:
+    def ask(texts: Sequence[str]) -> list[Marked]:
         error = next(replies)
         if error is not None:
             raise error
@@ -253,7 +277,7 @@ def test_a_student_that_answers_too_few_fails_all_of_its_calls() -> None:
 def test_a_caller_that_gave_up_does_not_disturb_the_others() -> None:
     released = threading.Event()
 
-    def ask(texts: Sequence[str]) -> list[Reading]:
+    def ask(texts: Sequence[str]) -> list[Marked]:
         released.wait()
         return [said()] * len(texts)
 
@@ -273,15 +297,15 @@ def test_a_caller_that_gave_up_does_not_disturb_the_others() -> None:
 
 
 def test_a_call_that_is_refused_never_reaches_the_student() -> None:
-    def ask(texts: Sequence[str]) -> list[Reading]:
+    def ask(texts: Sequence[str]) -> list[Marked]:
         raise AssertionError(f"asked for {texts}")
 
     async def main() -> None:
         cascading = cascade(ask)
-        high = TASK.model_copy(update={"stakes": "high"})
         other = TASK.model_copy(update={"name": "ledger"})
-        for task in (high, other):
-            decision = await cascading(task, CALL, divide(task, CALL, {}))
+        turns = replace(CALL, turns=2)
+        for task, call in ((TASK, turns), (other, CALL)):
+            decision = await cascading(task, call, divide(task, call, {}))
             assert (decision.local, decision.answer) == (False, None)
 
     asyncio.run(main())
@@ -432,3 +456,69 @@ def test_a_promotion_that_is_damaged_gone_or_another_stops_the_student(
     assert not close(workspace, "refunds", policy.id, closing)
     path.unlink()
     assert not stands()
+
+
+class Sure:
+    """A student that is sure of everything."""
+
+    def __init__(self, *_: object) -> None:
+        return None
+
+    def __call__(self, texts: Sequence[str]) -> list[Marked]:
+        return [said()] * len(texts)
+
+    def close(self) -> None:
+        return None
+
+
+def test_a_canary_decides_its_share_of_the_calls_and_the_policy_before_it_the_others(
+    workspace: Workspace, student: tuple[Path, Policy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, policy = student
+    monkeypatch.setattr(cascading_module, "StudentProcess", Sure)
+    canary = policy.model_copy(update={"threshold": 0.4})
+    promote(workspace, folder, policy)
+    cascading = open_cascade(workspace)
+    assert _deciders(cascading) == {policy.id}
+    promote(workspace, folder, canary, share=0.5)
+    cascading.refresh()
+    assert _deciders(cascading) == {policy.id, canary.id}
+    closing = Closing(reason="broken", audits=60, errors=20, at=datetime.now(UTC))
+    assert close(workspace, "refunds", canary.id, closing)
+    # At once, before anything is loaded again: it decides nothing, and its calls go to the teacher.
+    assert _deciders(cascading) == {policy.id, None}
+    cascading.refresh()
+    assert _deciders(cascading) == {policy.id}
+    found = read_promotion(workspace, "refunds")
+    assert found is not None
+    assert (found.policy, found.withdrawn) == (policy, closing)
+
+
+def test_a_canary_that_is_confirmed_decides_all_calls(
+    workspace: Workspace, student: tuple[Path, Policy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, policy = student
+    monkeypatch.setattr(cascading_module, "StudentProcess", Sure)
+    canary = policy.model_copy(update={"threshold": 0.4})
+    promote(workspace, folder, policy)
+    promote(workspace, folder, canary, share=0.01)
+    assert not confirm(workspace, "refunds", policy.id)
+    assert confirm(workspace, "refunds", canary.id)
+    assert not confirm(workspace, "refunds", canary.id)
+    assert _deciders(open_cascade(workspace)) == {canary.id}
+
+
+def test_a_canary_without_a_policy_before_it_leaves_the_rest_to_the_teacher(
+    workspace: Workspace, student: tuple[Path, Policy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, policy = student
+    monkeypatch.setattr(cascading_module, "StudentProcess", Sure)
+    promote(workspace, folder, policy, share=0.5)
+    assert _deciders(open_cascade(workspace)) == {policy.id, None}
+
+
+def _deciders(cascading: Cascade) -> set[str | None]:
+    async def main() -> set[str | None]:
+        return {(await _one(cascading)).policy for _ in range(60)}
+
+    return asyncio.run(main())

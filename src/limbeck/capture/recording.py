@@ -11,7 +11,17 @@ from limbeck.capture.redact import Redactor
 from limbeck.capture.skeleton import Division
 from limbeck.models.call import Call, Reply
 from limbeck.models.prices import cost_usd
-from limbeck.types import Elicited, Price, Provenance, Status, Task, Trace, Usage, canonical_json
+from limbeck.types import (
+    Elicited,
+    Price,
+    Provenance,
+    Routing,
+    Status,
+    Task,
+    Trace,
+    Usage,
+    canonical_json,
+)
 
 NO_PRICE = Price()
 
@@ -36,6 +46,7 @@ class Exchange:
     elicited: Elicited | None = None
     simulated: bool = False
     redactor: Redactor | None = None
+    routing: Routing | None = None
 
 
 @dataclass(slots=True)
@@ -75,6 +86,7 @@ def record_reply(
         cost_usd=_cost_usd(exchange, model, reply.usage),
         latency_s=latency_s,
         created_at=exchange.at,
+        routing=exchange.routing,
     )
     return redacted(exchange, trace)
 

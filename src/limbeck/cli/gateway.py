@@ -71,7 +71,7 @@ def command(
         return
     modes = {task.name: task.mode for task in opened.tasks()}
     answerer = None
-    if "cascade" in modes.values():
+    if {"cascade", "shadow"} & set(modes.values()):
         # Only here: students need the extra `train`, and recording does not.
         from limbeck.serve.cascade import open_cascade
 

@@ -31,10 +31,11 @@ def read_promotion(workspace: Workspace, task: str) -> Promotion | None:
         ) from None
 
 
-def promote(workspace: Workspace, folder: Path, policy: Policy) -> Path:
+def promote(workspace: Workspace, folder: Path, policy: Policy, *, share: float = 1.0) -> Path:
     """Makes the student in `folder` the one that serves the policy's task; atomic.
 
-    Raises `StudentError` where the policy was fitted for another student.
+    With a `share` below 1 it is a canary: the policy in force decides the other calls. Raises
+    `StudentError` where the policy was fitted for another student.
     """
     card = read_card(folder)
     if card.id != policy.student:
@@ -42,19 +43,73 @@ def promote(workspace: Workspace, folder: Path, policy: Policy) -> Path:
             f"the policy was fitted for another student than {folder.name!r}; "
             f"fit one for it: limbeck calibrate {folder.name}"
         )
-    promotion = Promotion(student_folder=folder.name, policy=policy, at=datetime.now(UTC))
+    before = None
+    if share < 1:
+        found = read_promotion(workspace, policy.task)
+        if found is not None:
+            # A canary that is followed by another one never was in force.
+            found = found.before if found.share < 1 else found
+        before = None if found is None or found.closed is not None else found
+    promotion = Promotion(
+        student_folder=folder.name,
+        policy=policy,
+        at=datetime.now(UTC),
+        share=share,
+        before=before,
+    )
     return _write(promotion_path(workspace, policy.task), promotion)
+
+
+def confirm(workspace: Workspace, task: str, policy: str) -> bool:
+    """Lets the canary of that id decide all calls; atomic. False where it is no canary any more."""
+    promotion = read_promotion(workspace, task)
+    if promotion is None or promotion.policy.id != policy or promotion.share == 1:
+        return False
+    _write(
+        promotion_path(workspace, task),
+        promotion.model_copy(update={"share": 1.0, "before": None}),
+    )
+    return True
 
 
 def close(workspace: Workspace, task: str, policy: str, closing: Closing) -> bool:
     """Takes the policy of that id out of service; atomic. False where another serves the task by now,
-    or where it is closed already: then nothing is changed."""
+    or where it is closed already: then nothing is changed.
+
+    A canary is taken back: the policy before it decides all calls again.
+    """
     promotion = read_promotion(workspace, task)
-    if promotion is None or promotion.closed is not None or promotion.policy.id != policy:
+    if promotion is None or promotion.closed is not None:
         return False
-    closed = promotion.model_copy(update={"closed": closing})
-    _write(promotion_path(workspace, task), closed)
+    before = promotion.before
+    if before is not None and before.policy.id == policy:
+        changed = promotion.model_copy(update={"before": None})
+    elif promotion.policy.id != policy:
+        return False
+    elif before is not None:
+        changed = before.model_copy(update={"withdrawn": closing})
+    else:
+        changed = promotion.model_copy(update={"closed": closing})
+    _write(promotion_path(workspace, task), changed)
     return True
+
+
+def serving(promotion: Promotion | None) -> tuple[Promotion, ...]:
+    """The promotions whose policies decide calls: the newest, and the one beside a canary."""
+    if promotion is None:
+        return ()
+    both = (promotion, promotion.before)
+    return tuple(one for one in both if one is not None and one.closed is None)
+
+
+def promotion_state(workspace: Workspace, task: str) -> tuple[int, int] | None:
+    """What changes with every promotion of the task; None where there is none."""
+    try:
+        found = promotion_path(workspace, task).stat()
+    except OSError:
+        return None
+    # Every change is a new file, so that the inode changes where the clock is too coarse.
+    return found.st_ino, found.st_mtime_ns
 
 
 class Standing:
@@ -63,17 +118,13 @@ class Standing:
     def __init__(self, workspace: Workspace, policy: Policy) -> None:
         self._workspace = workspace
         self._policy = policy
-        self._path = promotion_path(workspace, policy.task)
         self._seen: tuple[int, int] | None = None
         self._stands = False
 
     def __call__(self) -> bool:
-        try:
-            found = self._path.stat()
-        except OSError:
+        seen = promotion_state(self._workspace, self._policy.task)
+        if seen is None:
             return False
-        # Every change is a new file, so that the inode changes where the clock is too coarse.
-        seen = (found.st_ino, found.st_mtime_ns)
         if seen != self._seen:
             self._stands = self._read()
             self._seen = seen
@@ -85,11 +136,7 @@ class Standing:
         except (ConfigError, OSError):
             # What cannot be read promises nothing.
             return False
-        return (
-            promotion is not None
-            and promotion.closed is None
-            and promotion.policy.id == self._policy.id
-        )
+        return any(one.policy.id == self._policy.id for one in serving(promotion))
 
 
 def _write(path: Path, promotion: Promotion) -> Path:

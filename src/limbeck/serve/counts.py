@@ -10,6 +10,9 @@ class Counts:
     What cannot be read, as a call or as a reply, passes all the same. `spooled` traces are on disk
     outside of the store until they are `absorbed`, `unrecorded` ones nowhere. `passed` requests went
     through without being recorded. Bytes are those of bodies: in from clients, out from teachers.
+
+    A student that fails time after time is `skipped` for a while. Answers `in_need` are a student's that
+    went out because the teacher was down. Audits that the teacher could not settle stay `open`.
     """
 
     def __init__(self) -> None:
@@ -24,6 +27,10 @@ class Counts:
         self.teacher_refusals = 0
         self.teacher_failures = 0
         self.student_failures = 0
+        self.student_skipped = 0
+        self.answered_in_need = 0
+        self.audited = 0
+        self.audits_open = 0
         self.elicit_refused = 0
         self.clients_gone = 0
         self.clients_refused = 0

@@ -123,6 +123,22 @@ class _Numbers(Collector):
         )
         yield _counter("limbeck_unread", "Calls and replies that could not be read.", counts.unread)
         yield _counter("limbeck_student_failures", "Students that failed.", counts.student_failures)
+        yield _counter(
+            "limbeck_student_skipped",
+            "Calls for which a student that failed or was late was not waited for.",
+            counts.student_skipped,
+        )
+        yield _counter(
+            "limbeck_answered_in_need",
+            "Answers of students that went out because the teacher was down.",
+            counts.answered_in_need,
+        )
+        yield _counter(
+            "limbeck_audits", "Local answers that the teacher has checked.", counts.audited
+        )
+        yield _counter(
+            "limbeck_audits_open", "Audits that the teacher could not settle.", counts.audits_open
+        )
         yield _counter("limbeck_reply_bytes", "Bytes of the replies of teachers.", counts.bytes_out)
 
     def _clients(self) -> Iterator[Metric]:

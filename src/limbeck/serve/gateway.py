@@ -14,6 +14,7 @@ from limbeck import __version__
 from limbeck.errors import ConfigError, StoreError
 from limbeck.models.dialects.table import TABLE, Dialect, dialect
 from limbeck.serve.admission import Admission, Refusal
+from limbeck.serve.audit import Audits
 from limbeck.serve.control import Control, say
 from limbeck.serve.counts import Counts
 from limbeck.serve.http.client import Pool
@@ -29,7 +30,7 @@ from limbeck.serve.route import Route
 from limbeck.serve.saying import refuse
 from limbeck.serve.settings import GatewaySettings
 from limbeck.serve.setup import Setup, Source
-from limbeck.serve.student import Answerer
+from limbeck.serve.student import Answerer, Renewable, Turn
 from limbeck.serve.watch import Watch
 from limbeck.store.spool import Spool, absorb
 from limbeck.store.store import Store
@@ -85,7 +86,13 @@ class Gateway:
         self._recorder = Recorder(self._store, self._spool, self.counts, self.metrics)
         self._watch = Watch(settings, self.metrics, self.counts, self._spans)
         self._relay = Relay(
-            self._setup, self._pool, self._recorder, self.counts, self._answerer, self._watch
+            self._setup,
+            self._pool,
+            self._recorder,
+            self.counts,
+            Turn(self._answerer, self.counts),
+            Audits(lambda outcomes: self._store.attach(outcomes), self.counts),
+            self._watch,
         )
         self._control = Control(
             self._store,
@@ -105,6 +112,7 @@ class Gateway:
             ),
         )
         await self._server.start(listener)
+        self._renewing = asyncio.Lock()
         self._looking = asyncio.create_task(self._look())
         host, port = listener.getsockname()[:2]
         fields = {"host": host, "port": port, "tasks": sorted(self._setup.tasks)}
@@ -115,8 +123,11 @@ class Gateway:
         self._looking.cancel()
         busy = sum(one.busy for one in self._server.clients)
         cut = await self._server.stop(self._setup.settings.drain_s)
+        await self._relay.audits.finish(self._setup.settings.drain_s)
         self._pool.close()
         await asyncio.to_thread(self._recorder.close)
+        if isinstance(self._answerer, Renewable):
+            await asyncio.to_thread(self._answerer.close)
         if self._spans is not None:
             await asyncio.to_thread(self._spans.close)
         fields = {"drained": max(busy - cut, 0), "cut": cut, "recorded": self.counts.recorded}
@@ -195,10 +206,23 @@ class Gateway:
             if changed is not None:
                 self._watch.settings = changed.settings
                 self._setup = self._relay.setup = self._control.setup = changed
+            if isinstance(self._answerer, Renewable) and not self._renewing.locked():
+                # Held, because the event loop keeps only weak references to tasks.
+                self._renewal = asyncio.create_task(self._renew(self._answerer))
             if looks % TIDY_LOOKS == 0:
                 await asyncio.to_thread(self._tidy)
             looks += 1
             await asyncio.sleep(RELOAD_S)
+
+    async def _renew(self, answerer: Renewable) -> None:
+        """Take over the students that were promoted or closed; calls go on meanwhile."""
+        async with self._renewing:
+            try:
+                await asyncio.to_thread(answerer.refresh)
+            except Exception as error:  # noqa: BLE001 - it is tried again, and the teacher answers
+                self.counts.last_student_error = f"{type(error).__name__}: {error}"
+                fields = {"event": "student_not_loaded"}
+                log.warning("a promoted student cannot be used: %s", error, extra=fields)
 
     def _changed(self) -> Setup | None:
         if self._source is None:

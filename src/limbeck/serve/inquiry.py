@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -32,7 +33,7 @@ from limbeck.serve.saying import NOT_KEPT, our_headers, refuse
 from limbeck.serve.settings import GatewaySettings
 from limbeck.serve.upstreams import Teacher
 from limbeck.serve.watch import Sight
-from limbeck.types import Elicited, Status
+from limbeck.types import Elicited, Routing, Status, Trace
 
 Failure = (UnreachableError, HangUpError, SilentError)
 """What a teacher that cannot be reached, hangs up or stays silent raises."""
@@ -43,6 +44,9 @@ KIND: dict[type[Exception], str] = {
 }
 """What such a failure is called in the metrics."""
 STATUS: dict[End, Status | None] = {"whole": None, "hang_up": "error", "client_gone": "cut_off"}
+
+DOWN = frozenset({500, 502, 503, 504, 529})
+"""Statuses by which a teacher says that it cannot answer anybody."""
 
 KeepTrace = Callable[[Recording, Sight], Awaitable[bool]]
 """Puts a trace on disk, and says whether it is there."""
@@ -64,10 +68,20 @@ class Asking:
     """The request body as it would be without asking for a rationale."""
     prepared: Prepared | None = None
     hides_usage: bool = False
+    shadow: asyncio.Future[Routing | None] | None = None
+    """What the student would have said, in time."""
+    instead: Callable[[], Awaitable[None]] | None = None
+    """Answers the client where the teacher is down."""
+    trace: Trace | None = None
+    """What was recorded, once it is on disk."""
 
     @property
     def latency_s(self) -> float:
         return time.perf_counter() - self.started
+
+    def who(self, answered: str) -> str | None:
+        """Who answered, where the client is told."""
+        return answered if self.settings.say_who_answered else None
 
 
 class Inquiry:
@@ -145,18 +159,25 @@ class Inquiry:
             self._refused(asking.teacher, response.status)
         self._counts.bytes_out += len(data)
         reason = "unreadable" if reply.error is not None else None
+        latency_s = asking.latency_s
+        if asking.shadow is not None:
+            await self._shadow(asking, asking.shadow)
         recording = record_reply(
             exchange,
             reply,
-            latency_s=asking.latency_s,
+            latency_s=latency_s,
             stop_reason=f"http_{response.status}" if refused else reason,
         )
-        kept = await self._keep(recording, asking.sight)
+        kept = await self._kept(asking, recording)
+        if response.status in DOWN and asking.instead is not None:
+            return await asking.instead()
         if not kept and asking.settings.on_store_failure == "refuse":
             return refuse(client, dialect, 503, NOT_KEPT)
         self._counts.answered_by_teacher += 1
         headers = to_client(response.headers, keep_length=False)
-        headers += our_headers(exchange, "teacher", recording.trace.id if kept else None)
+        headers += our_headers(
+            exchange, asking.who("teacher"), recording.trace.id if kept else None
+        )
         return client.send(response.status, headers, body, response.reason)
 
     def _read(self, asking: Asking, response: Response, data: bytes) -> tuple[Reply, bytes]:
@@ -196,20 +217,23 @@ class Inquiry:
             self._counts.clients_gone += end == "client_gone"
             if restorer is not None and asking.prepared is not None:
                 exchange.elicited = _elicited(asking.prepared, reply, restorer.rationale)
+            latency_s = asking.latency_s
+            if asking.shadow is not None:
+                await self._shadow(asking, asking.shadow)
             recording = record_reply(
                 exchange,
                 reply,
-                latency_s=asking.latency_s,
+                latency_s=latency_s,
                 status=STATUS[end],
                 stop_reason=_why_short(client, end),
             )
-            kept = await self._keep(recording, asking.sight)
+            kept = await self._kept(asking, recording)
             return kept or asking.settings.on_store_failure != "refuse"
 
         if hiders and unpacker is not None:
             response.headers = without_packing(response.headers)
         headers = to_client(response.headers, keep_length=not hiders)
-        headers += our_headers(exchange, "teacher", None)
+        headers += our_headers(exchange, asking.who("teacher"), None)
         client.start(response.status, headers, response.reason)
         keeping: Keep = keep
         asking.sight.first_byte_s = asking.latency_s
@@ -234,10 +258,29 @@ class Inquiry:
             status="cut_off" if client.gone else "error",
             stop_reason=_why_short(client, "client_gone") if client.gone else f"http_{status}",
         )
-        await self._keep(recording, asking.sight)
-        if not client.gone:
-            ours = our_headers(asking.exchange, "gateway", None)
+        await self._kept(asking, recording)
+        if client.gone:
+            return
+        if asking.instead is not None:
+            await asking.instead()
+        else:
+            ours = our_headers(asking.exchange, asking.who("gateway"), None)
             refuse(client, asking.teacher.dialect, status, what, headers=ours)
+
+    async def _shadow(self, asking: Asking, shadow: asyncio.Future[Routing | None]) -> None:
+        """Take down what the student would have said, where it says so in time."""
+        await asyncio.wait([shadow], timeout=asking.settings.shadow_wait_s)
+        if shadow.done():
+            asking.exchange.routing = shadow.result()
+        else:
+            shadow.cancel()
+            self._counts.student_skipped += 1
+
+    async def _kept(self, asking: Asking, recording: Recording) -> bool:
+        kept = await self._keep(recording, asking.sight)
+        if kept:
+            asking.trace = recording.trace
+        return kept
 
     async def hand_on(
         self, request: Request, client: Client, route: Route, teacher: Teacher

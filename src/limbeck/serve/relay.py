@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import logging
 import random
 import time
 import uuid
+from collections.abc import Awaitable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from limbeck.capture.elicit.prepare import prepare
@@ -18,7 +22,8 @@ from limbeck.models.call import Call
 from limbeck.models.dialects.openai_chat import ask_for_usage
 from limbeck.models.dialects.table import Dialect
 from limbeck.serve.admission import shut_out
-from limbeck.serve.assignment import Assignment, assign
+from limbeck.serve.assignment import ALIAS, Assignment, assign
+from limbeck.serve.audit import Audits, Nobody
 from limbeck.serve.counts import Counts
 from limbeck.serve.http.client import Pool
 from limbeck.serve.http.message import Request
@@ -30,10 +35,17 @@ from limbeck.serve.recorder import Recorder, now
 from limbeck.serve.route import Route
 from limbeck.serve.saying import JSON, NOT_KEPT, our_headers, refuse
 from limbeck.serve.setup import Setup
-from limbeck.serve.student import Answerer, answer_locally, student_recording, write_answer
+from limbeck.serve.student import (
+    Decided,
+    Turn,
+    drawn,
+    routing_of,
+    student_recording,
+    write_answer,
+)
 from limbeck.serve.upstreams import Teacher
 from limbeck.serve.watch import Sight, Watch
-from limbeck.types import Task
+from limbeck.types import Routing, Task, Trace
 
 log = logging.getLogger("limbeck.gateway")
 
@@ -47,7 +59,8 @@ class Relay:
         pool: Pool,
         recorder: Recorder,
         counts: Counts,
-        answerer: Answerer | None,
+        turn: Turn,
+        audits: Audits,
         watch: Watch,
     ) -> None:
         self.setup = setup
@@ -55,7 +68,8 @@ class Relay:
         self._inquiry = Inquiry(pool, self._keep, counts)
         self._recorder = recorder
         self._counts = counts
-        self._answerer = answerer
+        self._turn = turn
+        self.audits = audits
         # The names of the calls of this run; those of another begin with other bytes.
         self._run = uuid.uuid4().hex[:16]
         self._numbers = itertools.count()
@@ -92,18 +106,16 @@ class Relay:
             return await self._inquiry.hand_on(request, client, route, teacher)
         exchange = self._exchange(request, task, call, body, teacher)
         sight = self._watch.begin(request, call.model, teacher.provider)
-        if task is not None and task.mode == "cascade":
-            answer = await answer_locally(
-                self._answerer,
-                task,
-                call,
-                exchange.division,
-                self._counts,
-                self.setup.settings.student_timeout_s,
-            )
-            if answer is not None:
-                return await self._local(exchange, task, dialect, client, answer, started, sight)
         asking = Asking(exchange, teacher, client, started, sight, self.setup.settings)
+        if task is not None and self._turn.concerns(task, call):
+            plain = request.body
+            decision = await self._students_turn(asking, task)
+            if decision is not None and decision.local:
+                trace = await self._local(asking, task, decision)
+                if trace is not None and trace.routing is not None and trace.routing.audit:
+                    request.body = plain
+                    self.audits.begin(task, trace, self._audit(asking, request, route, body))
+                return None
         self._ask_for_more(asking, request, body)
         return await self._inquiry.ask(asking, request, route)
 
@@ -162,13 +174,17 @@ class Relay:
             call=call,
             division=divide(task, call, body),
             dialect=teacher.dialect.NAME,
-            request_id=f"req_limbeck_{self._run}{next(self._numbers):08x}",
+            request_id=self._name(),
             at=now(),
             correlation=_said(request, b"x-limbeck-key"),
             subject=_said(request, b"x-limbeck-subject"),
             provider=teacher.provider,
             redactor=self.setup.redactors[task.name if task else None],
         )
+
+    def _name(self) -> str:
+        """A name for a call, until its teacher gives it one."""
+        return f"req_limbeck_{self._run}{next(self._numbers):08x}"
 
     def _ask_for_more(self, asking: Asking, request: Request, body: dict[str, Any]) -> None:
         """Ask for a rationale where the task wants one, and for the token counts of a stream."""
@@ -185,42 +201,91 @@ class Relay:
             asking.own = request.body
             request.body = json.dumps(asking.prepared.body).encode()
 
+    async def _students_turn(self, asking: Asking, task: Task) -> Decided | None:
+        """The decision of who answers; in mode `shadow`, and where the stakes are high, the teacher
+        does, and what the student says comes along."""
+        exchange, settings = asking.exchange, asking.settings
+        deciding = self._turn.decide(task, exchange.call, exchange.division, settings)
+        if task.mode == "shadow" or task.stakes == "high":
+            asking.shadow = asyncio.ensure_future(_shadowed(deciding))
+            return None
+        decision = await deciding
+        if decision is None:
+            return None
+        audit = drawn(decision)
+        exchange.routing = routing_of(decision, local=decision.local, audit=audit)
+        if not decision.local and decision.answer and settings.on_teacher_failure == "answer":
+            asking.instead = partial(self._answer_in_need, asking, task, decision)
+        return decision
+
+    async def _answer_in_need(self, asking: Asking, task: Task, decision: Decided) -> None:
+        """The teacher is down: the student's answer goes out, without a promise and marked as such."""
+        self._counts.answered_in_need += 1
+        await self._local(asking, task, decision, (b"x-limbeck-degraded", b"teacher-down"))
+
+    async def _audit(
+        self, asking: Asking, request: Request, route: Route, body: dict[str, Any]
+    ) -> Trace | None:
+        """Ask the teacher what the student has answered already. The trace of its reply, if it is kept."""
+        exchange = replace(asking.exchange, request_id=self._name(), at=now(), elicited=None)
+        sight = replace(asking.sight, first_byte_s=None)
+        again = Asking(
+            exchange, asking.teacher, Nobody(), time.perf_counter(), sight, asking.settings
+        )
+        self._ask_for_more(again, request, body)
+        await self._inquiry.ask(again, request, route)
+        return again.trace
+
     async def _local(
-        self,
-        exchange: Exchange,
-        task: Task,
-        dialect: Dialect,
-        client: Client,
-        answer: str,
-        started: float,
-        sight: Sight,
-    ) -> None:
+        self, asking: Asking, task: Task, decision: Decided, *marks: tuple[bytes, bytes]
+    ) -> Trace | None:
+        """Answer with what the student said. Its trace, if it is kept."""
+        exchange, client, dialect = asking.exchange, asking.client, asking.teacher.dialect
         call = exchange.call
-        reply = write_answer(task, answer, exchange.request_id, int(exchange.at.timestamp()))
-        recording = student_recording(exchange, task, reply, answer, time.perf_counter() - started)
-        kept = await self._keep(recording, sight)
-        if not kept and self.setup.settings.on_store_failure == "refuse":
-            return refuse(client, dialect, 503, NOT_KEPT)
+        assert decision.answer is not None
+        reply = write_answer(
+            task,
+            decision.answer,
+            dialect=dialect.NAME,
+            model=call.model.removeprefix(ALIAS)
+            if task.teacher.model == ""
+            else task.teacher.model,
+            created=int(exchange.at.timestamp()),
+            tokens=decision.tokens,
+        )
+        recording = student_recording(exchange, task, reply, ALIAS + task.name, asking.latency_s)
+        kept = await self._keep(recording, asking.sight)
+        if not kept and asking.settings.on_store_failure == "refuse":
+            refuse(client, dialect, 503, NOT_KEPT)
+            return None
         self._counts.answered_by_student += 1
         name = exchange.request_id.encode()
         headers = [
-            *our_headers(exchange, "student", recording.trace.id if kept else None),
+            *our_headers(exchange, asking.who("student"), recording.trace.id if kept else None),
             (b"request-id", name),
             (b"x-request-id", name),
+            *marks,
         ]
-        if not call.stream:
+        if call.stream:
+            events = dialect.write_stream(reply, with_usage=call.wants_usage)
+            client.start(200, [(b"content-type", b"text/event-stream; charset=utf-8"), *headers])
+            # One chunk: the answer is there as a whole before the first event is written.
+            client.end(b"".join(events))
+        else:
             said = json.dumps(dialect.write_reply(reply), separators=(",", ":")).encode()
-            return client.send(200, [JSON, *headers], said)
-        events = dialect.write_stream(reply, with_usage=call.wants_usage)
-        client.start(200, [(b"content-type", b"text/event-stream; charset=utf-8"), *headers])
-        # One chunk: the answer is there as a whole before the first event is written.
-        return client.end(b"".join(events))
+            client.send(200, [JSON, *headers], said)
+        return recording.trace if kept else None
 
     async def _keep(self, recording: Recording, sight: Sight) -> bool:
         """Whether the trace is on disk; in either case the call is over, and told of."""
         kept = await self._recorder.keep(recording)
         self._watch.saw(recording.trace, kept, sight)
         return kept
+
+
+async def _shadowed(deciding: Awaitable[Decided | None]) -> Routing | None:
+    decision = await deciding
+    return None if decision is None else routing_of(decision, local=False)
 
 
 def _said(request: Request, name: bytes) -> str | None:

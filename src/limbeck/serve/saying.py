@@ -27,12 +27,11 @@ def refuse(
     client.send(status, [JSON, *(headers or ())], body)
 
 
-def our_headers(exchange: Exchange, answered_by: str, trace_id: str | None) -> RawHeaders:
-    """The headers that name a call and say who answered it."""
-    headers = [
-        (b"x-limbeck-request-id", exchange.request_id.encode("latin-1", "replace")),
-        (b"x-limbeck-answered-by", answered_by.encode()),
-    ]
+def our_headers(exchange: Exchange, answered_by: str | None, trace_id: str | None) -> RawHeaders:
+    """The headers that name a call, and say who answered it where that is given."""
+    headers = [(b"x-limbeck-request-id", exchange.request_id.encode("latin-1", "replace"))]
+    if answered_by is not None:
+        headers.append((b"x-limbeck-answered-by", answered_by.encode()))
     if trace_id is not None:
         headers.append((b"x-limbeck-trace-id", trace_id.encode()))
     return headers

@@ -56,6 +56,16 @@ class GatewaySettings(Noun):
     """The longest silence of a teacher before its client is told so."""
     student_timeout_s: Positive = 10.0
     """The longest that a student may take before the teacher is asked instead."""
+    student_failures: Annotated[int, Field(ge=1)] = 5
+    """Failures in a row after which a student is left alone for `student_rest_s`."""
+    student_rest_s: Positive = 30.0
+    shadow_wait_s: Annotated[float, Field(ge=0)] = 0.2
+    """How long a reply may wait, in mode `shadow`, for what the student would have said."""
+    on_teacher_failure: Literal["refuse", "answer"] = "refuse"
+    """What the clients of a cascade get while the teacher is down: an error, or the student's answer
+    without a promise, marked by the header x-limbeck-degraded."""
+    say_who_answered: bool = False
+    """Tell clients by the header x-limbeck-answered-by; the trace says it in any case."""
     request_timeout_s: Positive = 60.0
     """The longest that a request may take to arrive."""
     stalled_timeout_s: Positive = 120.0

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import uuid
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from limbeck.capture.recording import Exchange, Recording, provenance, redacted
 from limbeck.capture.skeleton import Division
 from limbeck.models.call import Call, Reply
-from limbeck.serve.assignment import ALIAS
 from limbeck.serve.counts import Counts
-from limbeck.types import Task, Trace
+from limbeck.serve.settings import GatewaySettings
+from limbeck.types import Routing, Task, Trace, Usage
 
 
 class Decided(Protocol):
-    """Who answers a call. `answer` is the student's, if it has one; `local` lets it out."""
+    """Who answers a call. `local` lets the student's `answer` out; an answer without it is what the
+    student would have said. The tokens are those that it read and wrote."""
 
     @property
     def local(self) -> bool: ...
@@ -24,57 +27,143 @@ class Decided(Protocol):
     def answer(self) -> str | None: ...
 
     @property
+    def reason(self) -> str: ...
+
+    @property
+    def policy(self) -> str | None: ...
+
+    @property
     def confidence(self) -> float | None: ...
 
     @property
-    def reason(self) -> str: ...
+    def signals(self) -> tuple[float, ...]: ...
+
+    @property
+    def audit_rate(self) -> float: ...
+
+    @property
+    def tokens(self) -> tuple[int, int]: ...
 
 
 Answerer = Callable[[Task, Call, Division], Awaitable[Decided]]
-"""Decides for one call of a task in mode `cascade`."""
+"""Decides for one call of a task in mode `cascade` or `shadow`."""
 
 
-async def answer_locally(
-    answerer: Answerer | None,
-    task: Task,
-    call: Call,
-    division: Division,
-    counts: Counts,
-    timeout_s: float,
-) -> str | None:
-    """The student's answer where it may stand, or None where the teacher is to be asked."""
-    if answerer is None or task.mode != "cascade" or not call.plain:
+@runtime_checkable
+class Renewable(Protocol):
+    """An answerer whose students can change while it is used. Both methods may block."""
+
+    def refresh(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Breaker:
+    """Stops asking a student that fails time after time, and tries again later."""
+
+    def __init__(self) -> None:
+        self._failures: dict[str, int] = {}
+        self._until: dict[str, float] = {}
+
+    def open(self, task: str, now: float) -> bool:
+        """Whether the student of `task` is left alone at the time `now`."""
+        return now < self._until.get(task, 0.0)
+
+    def worked(self, task: str) -> None:
+        self._failures.pop(task, None)
+
+    def failed(self, task: str, now: float, *, most: int, rest_s: float) -> None:
+        """After `most` failures in a row the student rests; then one more failure is enough."""
+        self._failures[task] = self._failures.get(task, 0) + 1
+        if self._failures[task] >= most:
+            self._until[task] = now + rest_s
+
+
+class Turn:
+    """Asks the students of one gateway, within their time."""
+
+    def __init__(self, answerer: Answerer | None, counts: Counts) -> None:
+        self.answerer = answerer
+        self._counts = counts
+        self._breaker = Breaker()
+
+    def concerns(self, task: Task | None, call: Call) -> bool:
+        """Whether a student is asked at all for a call of `task`."""
+        wanted = task is not None and task.mode in ("cascade", "shadow")
+        return self.answerer is not None and wanted and call.plain
+
+    async def decide(
+        self, task: Task, call: Call, division: Division, settings: GatewaySettings
+    ) -> Decided | None:
+        """What the student and its policy say; None where it failed or took too long."""
+        loop = asyncio.get_running_loop()
+        if self.answerer is None or self._breaker.open(task.name, loop.time()):
+            self._counts.student_skipped += self.answerer is not None
+            return None
+        try:
+            async with asyncio.timeout(settings.student_timeout_s):
+                decision = await self.answerer(task, call, division)
+        except Exception as error:  # noqa: BLE001 - a student that fails never fails the client
+            self._counts.student_failures += 1
+            self._counts.last_student_error = f"{type(error).__name__}: {error}"
+            self._breaker.failed(
+                task.name,
+                loop.time(),
+                most=settings.student_failures,
+                rest_s=settings.student_rest_s,
+            )
+            return None
+        self._breaker.worked(task.name)
+        return decision
+
+
+def routing_of(decision: Decided, *, local: bool, audit: bool = False) -> Routing | None:
+    """The decision as it is kept with the trace; None where no policy had a say."""
+    if decision.policy is None:
         return None
-    try:
-        async with asyncio.timeout(timeout_s):
-            decision = await answerer(task, call, division)
-    except Exception as error:  # noqa: BLE001 - a student that fails never fails the client
-        counts.student_failures += 1
-        counts.last_student_error = f"{type(error).__name__}: {error}"
-        return None
-    return decision.answer if decision.local else None
+    return Routing(
+        policy=decision.policy,
+        local=local,
+        answer=decision.answer,
+        confidence=decision.confidence,
+        signals=decision.signals,
+        audit=audit,
+        reason=decision.reason,
+    )
 
 
-def write_answer(task: Task, answer: str, request_id: str, created: int) -> Reply:
+def drawn(decision: Decided) -> bool:
+    """Whether the call is checked, by a draw that knows nothing of the call."""
+    return random.random() < decision.audit_rate
+
+
+NAMES = {"anthropic": "msg_{}", "openai_chat": "chatcmpl-{}", "openai_responses": "resp_{}"}
+"""What a dialect's providers call a reply."""
+
+
+def write_answer(
+    task: Task, answer: str, *, dialect: str, model: str, created: int, tokens: tuple[int, int]
+) -> Reply:
     """The reply that a client of the teacher can read: the answer behind the task's marker.
 
-    It holds no rationale, and no token counts because nothing was billed.
+    It holds no rationale. The tokens are those of the student; none of them is billed.
     """
     marker = next(iter(task.reply.answer_markers), None)
     return Reply(
         text=f"{marker} {answer}" if marker else answer,
         stop_reason="end_turn",
-        model=f"{ALIAS}{task.name}",
-        request_id=request_id,
+        usage=Usage(input=tokens[0], output=tokens[1]),
+        model=model,
+        request_id=NAMES.get(dialect, "{}").format(uuid.uuid4().hex[:24]),
         created=created,
     )
 
 
 def student_recording(
-    exchange: Exchange, task: Task, reply: Reply, answer: str, latency_s: float
+    exchange: Exchange, task: Task, reply: Reply, generator: str, latency_s: float
 ) -> Recording:
     """The trace of a call that the student answered; it cost nothing at the provider."""
-    origin = provenance(exchange, reply.model)
+    origin = provenance(exchange, generator)
     trace = Trace(
         task=task.name,
         input=exchange.division.input,
@@ -85,5 +174,6 @@ def student_recording(
         cost_usd=0.0,
         latency_s=latency_s,
         created_at=exchange.at,
+        routing=exchange.routing,
     )
     return redacted(exchange, trace)
