@@ -13,7 +13,9 @@ from limbeck.distill.perturb import Perturbation
 from limbeck.distill.recipes.table import TABLE, load_recipe, recipe_settings
 from limbeck.distill.settings import DistillSettings
 from limbeck.distill.students import PRESETS, Preset
+from limbeck.errors import StudentError
 from limbeck.models.local import Student, read_card
+from limbeck.models.local.worker import Worker
 
 TWO_STEPS = DistillSettings(steps=2, batch=4, vocabulary=400, evaluate_items=2, threads=1)
 
@@ -78,3 +80,12 @@ def test_a_perturbed_student_has_a_name_of_its_own_and_the_same_tokenizer(
     tokenizers = [(folder / "tokenizer.json").read_text() for folder in (spoiled, teacher)]
     assert json.loads(tokenizers[0]) == json.loads(tokenizers[1])
     assert read_card(spoiled).weights != read_card(teacher).weights
+
+
+@pytest.mark.slow
+def test_replies_side_by_side_refuse_a_student_that_is_asked_again(
+    dataset: Dataset, teacher: Path
+) -> None:
+    folder = distill(dataset, "adaptive", teacher.parent, settings=TWO_STEPS)
+    with pytest.raises(StudentError, match="is asked again where its first answer is unsure"):
+        Worker(folder, threads=1)

@@ -1,13 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import Any, cast
 
-import pytest
-
 from limbeck.models.local import Decoder, Said
-from limbeck.models.local.rows import Prompt
 from limbeck.models.turns import FEATURES, answers
 from limbeck.types import Again, Ask
 
@@ -60,39 +56,3 @@ def test_without_a_second_turn_a_student_is_asked_once() -> None:
     decoder = _Scripted()
     assert [one.answer for one in answers(cast(Decoder, decoder), ["b"], FIRST, 64)] == ["said b"]
     assert decoder.asked == [("answer", ("b",))]
-
-
-class _Solver:
-    """A decoder that notes what it was made to begin with."""
-
-    def __init__(self) -> None:
-        self.lines: list[SimpleNamespace] = []
-        self.reader = SimpleNamespace(read=lambda written, ask: said("42", 1.0, len(written)))
-
-    def encode(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
-        return [tuple(map(ord, text)) for text in texts]
-
-    def prompts(self, inputs: Sequence[str], ask: Ask) -> list[Prompt]:
-        return [Prompt((0,), ({"solve": 1, "think": 2}[ask.control],)) for _ in inputs]
-
-    def line(self, prompt: Prompt, ask: Ask, room: int) -> SimpleNamespace:
-        return SimpleNamespace(prompt=prompt, written=[1, 2, 3])
-
-    def write(self, lines: Sequence[SimpleNamespace], batch: int, progress: object) -> None:
-        self.lines += lines
-
-
-def test_a_solver_begins_after_the_questions_of_its_asker() -> None:
-    asker, solver = _Scripted(), _Solver()
-    ask = Ask(control="solve", order="rationale_answer", causal=True, asker="asker")
-    [found] = answers(cast(Decoder, solver), ["b"], ask, 64, asker=cast(Decoder, asker))
-    assert asker.asked == [("ask", ("b",))]
-    [line] = solver.lines
-    assert line.prompt == Prompt((0,), (1, *map(ord, "said b"), 2))
-    assert (found.answer, found.new_tokens) == ("42", 3 + 2)
-
-
-def test_a_solver_without_its_asker_is_a_bug() -> None:
-    ask = Ask(control="solve", order="rationale_answer", causal=True, asker="asker")
-    with pytest.raises(AssertionError):
-        answers(cast(Decoder, _Scripted()), ["b"], ask, 64)

@@ -14,7 +14,7 @@ from limbeck.distill.recipes.table import Recipe
 from limbeck.distill.recipes.think_first import ASK
 from limbeck.errors import DatasetError
 from limbeck.models.local import Said, Student, read_card
-from limbeck.models.turns import features
+from limbeck.models.turns import features, second_turn
 from limbeck.types import Again, Example, Noun
 from limbeck.verify.table import judge
 
@@ -52,14 +52,14 @@ def train(run: Run, recipe: Recipe, chosen: Settings) -> Path:
             f"the dataset {run.dataset.path.name!r} has {len(held)} validation examples; adaptive "
             f"fits its selector on them and wants {FOLDS} or more: curate with a larger share of them"
         )
-    ask = recipe.ask(chosen)
     trees = recipe.trees(run.examples(), chosen)
-    made = learn(run, chosen, trees, ask, run.work / "both")
+    made = learn(run, chosen, trees, recipe.ask(chosen), run.work / "both")
     student = Student.load(made)
     inputs = [example.input for example in held]
     room = student.card.max_new_tokens
-    first = student.decoder.ask(inputs, ask, room)
-    second = student.decoder.ask(inputs, ASK, room)
+    how = student.card.ask
+    first = student.decoder.ask(inputs, how, room)
+    second = student.decoder.ask(inputs, second_turn(how, ASK.control, "rationale_answer"), room)
     again, report = select(
         np.array([features(said, text) for said, text in zip(first, inputs, strict=True)]),
         _right(run, held, first),
@@ -71,7 +71,7 @@ def train(run: Run, recipe: Recipe, chosen: Settings) -> Path:
     (run.folder / FILE).write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
     card = read_card(made).model_copy(
         update={
-            "ask": ask.model_copy(update={"again": again}),
+            "ask": how.model_copy(update={"again": again}),
             "validation_accuracy": report.chosen,
         }
     )

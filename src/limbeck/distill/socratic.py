@@ -10,7 +10,7 @@ from limbeck.distill.distill import Run, adopt, learn, summed
 from limbeck.distill.recipes.socratic import Settings
 from limbeck.distill.recipes.table import Recipe
 from limbeck.errors import DatasetError
-from limbeck.models.turns import ASKING, solved
+from limbeck.models.local.solver import ASKING, Solver
 from limbeck.types import Ask, Tree
 
 if TYPE_CHECKING:
@@ -35,10 +35,11 @@ def train(run: Run, recipe: Recipe, chosen: Settings) -> Path:
             "about; elicit rationales first, or use the recipe label"
         )
     asker = learn(run, chosen, asked, ASKING, run.folder / ask.asker, asking=None)
-    loaded = Student.load(asker).decoder
+    loaded = Student.load(asker)
 
-    def asking(solver: Decoder, inputs: Sequence[str], ask: Ask, room: int) -> list[Said]:
-        return solved(loaded, solver, inputs, ask, room)
+    def asking(decoder: Decoder, inputs: Sequence[str], ask: Ask, room: int) -> list[Said]:
+        how, its_room = loaded.card.ask, loaded.card.max_new_tokens
+        return Solver.of(decoder, loaded.decoder, how, its_room).ask(inputs, ask, room)
 
     solver = learn(run, chosen, _only(trees, "solve"), ask, run.work / "solver", asking=asking)
     of_asker = read_card(asker)

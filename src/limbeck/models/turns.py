@@ -1,11 +1,11 @@
-"""Students that are asked in two turns: after a first answer that is unsure, or by an asker first."""
+"""Students that are asked a second time where their first answer is unsure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from limbeck.types import Again, Ask
 
@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 
 FEATURES = ("mean_logprob", "sum_logprob", "margin", "answer_tokens", "log_input_characters")
 """What a selector reads of a first answer: log-probabilities and margin in nats."""
-
-ASKING = Ask(control="ask", order="answer", causal=False)
-"""How an asker is asked: all that it writes are questions."""
-
-THINKING = Ask(control="think", order="rationale_answer", causal=True)
 
 _LOWEST = -50.0
 """A first answer that never came is as unsure as can be; its signals are set to this, in nats."""
@@ -31,7 +26,6 @@ def answers(
     ask: Ask,
     room: int,
     *,
-    asker: Decoder | None = None,
     batch: int = 128,
     progress: Callable[[int], None] | None = None,
 ) -> list[Said]:
@@ -39,9 +33,6 @@ def answers(
 
     Tokens of both turns are counted. `room` bounds each of them.
     """
-    if ask.asker is not None:
-        assert asker is not None, "a student with an asker is loaded with it"
-        return solved(asker, decoder, inputs, ask, room, batch=batch, progress=progress)
     told = progress if ask.again is None else None
     first = decoder.ask(inputs, ask, room, batch=batch, progress=told)
     if ask.again is None:
@@ -51,7 +42,7 @@ def answers(
         for at, (said, text) in enumerate(zip(first, inputs, strict=True))
         if is_unsure(said, text, ask.again)
     ]
-    anew = Ask(control=ask.again.control, order=ask.again.order, causal=True)
+    anew = second_turn(ask, ask.again.control, ask.again.order)
     second = decoder.ask([inputs[at] for at in unsure], anew, room, batch=batch)
     out = list(first)
     for at, said in zip(unsure, second, strict=True):
@@ -61,30 +52,14 @@ def answers(
     return out
 
 
-def solved(
-    asker: Decoder,
-    solver: Decoder,
-    inputs: Sequence[str],
-    ask: Ask,
-    room: int,
-    *,
-    batch: int = 128,
-    progress: Callable[[int], None] | None = None,
-) -> list[Said]:
-    """The solver's answers to the questions that the asker writes for each input."""
-    asked = asker.ask(inputs, ASKING, room, batch=batch)
-    questions = solver.encode([said.answer or "" for said in asked])
-    [between] = {prompt.begin for prompt in solver.prompts(["x"], THINKING)}
-    lines = [
-        solver.line(prompt._replace(begin=(*prompt.begin, *more, *between)), ask, room)
-        for prompt, more in zip(solver.prompts(inputs, ask), questions, strict=True)
-    ]
-    solver.write(lines, batch, progress)
-    said = [solver.reader.read(line.written, ask) for line in lines]
-    return [
-        replace(one, new_tokens=one.new_tokens + before.new_tokens)
-        for one, before in zip(said, asked, strict=True)
-    ]
+def second_turn(
+    ask: Ask, control: str, order: Literal["rationale_answer", "answer_rationale"]
+) -> Ask:
+    """`ask` in another order, with all else as it is."""
+    causal = order == "rationale_answer"
+    return ask.model_copy(
+        update={"control": control, "order": order, "causal": causal, "again": None}
+    )
 
 
 def is_unsure(said: Said, text: str, again: Again) -> bool:

@@ -141,6 +141,13 @@ def _work(pipe: Connection, folder: Path, threads: int, batch: int) -> None:
 
     try:
         student = Student.load(folder, threads=threads)
+        if student.card.ask.again is not None:
+            # A first answer that was streamed already could not be taken back.
+            raise StudentError(
+                f"the student {folder.name!r} is asked again where its first answer is unsure, which "
+                "replies that are written side by side cannot be; serve it through a gateway, or a "
+                "student of another recipe here"
+            )
     except LimbeckError as error:
         pipe.send(error)
         return
