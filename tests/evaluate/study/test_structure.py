@@ -31,7 +31,7 @@ def test_the_dose_from_which_it_hurts_is_named(arms_of: Arms, concluded: Conclud
     found = concluded("structure", arms, {a.name: s for a, s in zip(arms, shares, strict=True)})
     clean, digits, shuffle = found.shown
     assert clean.startswith("think-first is better than label: +30.0 points")
-    assert digits.startswith("digits is not seen to hurt, even at 100%: +0.0 points")
+    assert digits.startswith("digits does not hurt, even at 100%: +0.0 points")
     assert shuffle.startswith("shuffle hurts from a dose of 50%: -20.0 points")
     assert "at 100% it is then worse than no chain at all (-10.0 points" in shuffle
 

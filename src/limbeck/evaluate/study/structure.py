@@ -16,7 +16,7 @@ from limbeck.distill.perturb import Kind, Perturbation
 from limbeck.distill.recipes.table import CONTROL, load_recipe
 from limbeck.errors import DatasetError, UsageError
 from limbeck.evaluate.study.arms import Listed, Pairs, StudyArm
-from limbeck.evaluate.study.findings import compared, points
+from limbeck.evaluate.study.findings import LEVEL, compared, points
 from limbeck.evaluate.study.result import ArmResult, StudyResult
 from limbeck.types import Noun
 
@@ -97,8 +97,13 @@ def _of_kind(result: StudyResult, kind: str, found: list[ArmResult]) -> str:
             f"at {strongest.x:.0%} {rest} ({points(left)})."
         )
     assert strongest.versus is not None
-    helped = strongest.versus.verdict == "better"
+    if strongest.versus.verdict == "better":
+        effect = "helped"
+    elif strongest.versus.interval.low > -LEVEL:
+        effect = "does not hurt"
+    else:
+        effect = "is not seen to hurt, though the interval leaves room for it"
     return (
-        f"{kind} {'helped' if helped else 'is not seen to hurt'}, even at {strongest.x:.0%}: "
-        f"{points(strongest.versus)} against clean chains, {points(left)} against the control."
+        f"{kind} {effect}, even at {strongest.x:.0%}: {points(strongest.versus)} against clean chains, "
+        f"{points(left)} against the control."
     )

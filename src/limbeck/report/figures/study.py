@@ -231,7 +231,7 @@ def differences(result: StudyResult, arms: Sequence[ArmResult]) -> Figure:
         "value:Q",
         title="difference, percentage points",
         scale=alt.Scale(domain=[-edge, edge]),
-        axis=alt.Axis(tickCount=5, format="+.0f"),
+        axis=alt.Axis(tickCount=5, labelExpr="datum.value > 0 ? '+' + datum.label : datum.label"),
     )
     y = names([row["name"] for row in rows])
     data = chart(rows)
@@ -239,7 +239,7 @@ def differences(result: StudyResult, arms: Sequence[ArmResult]) -> Figure:
     return Figure(
         name=f"{result.task}-{result.study}-differences",
         title=title,
-        note="Same calls, same seeds. Line: 95% interval; where it spans the middle, no difference is seen.",
+        note=_against(arms),
         description=f"{title}. " + "; ".join(f"{row['name']} {row['text']}" for row in rows) + ".",
         table=Table(
             ("arm", "against", "difference", "95% interval"),
@@ -263,6 +263,15 @@ def differences(result: StudyResult, arms: Sequence[ArmResult]) -> Figure:
             *above(data, x, y, "center"),
         ],
         height=ROW * len(rows) + 46,
+    )
+
+
+def _against(arms: Sequence[ArmResult]) -> str:
+    named = list(dict.fromkeys(arm.versus.against for arm in arms if arm.versus))
+    against = f"Against {named[0]}" if len(named) == 1 else "Against the arm that the table names"
+    return (
+        f"{against}: same calls, same seeds. Line: 95% interval; where it spans the middle, no "
+        "difference is seen."
     )
 
 
