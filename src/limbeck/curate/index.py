@@ -6,19 +6,17 @@ is decided on these rows; the texts are looked at one batch at a time.
 
 from __future__ import annotations
 
-from hashlib import blake2b
-
 import polars as pl
 
-from limbeck.curate.frame import places_of
+from limbeck.curate.frame import hash64, places_of
 
 INDEX = pl.Schema(
     {
         "trace_id": pl.String(),
         "part": pl.Int32(),
         "row": pl.Int32(),
-        "key": pl.String(),
-        "place": pl.Binary(),
+        "key": pl.UInt64(),
+        "place": pl.UInt64(),
         "group": pl.String(),
         "fixed_split": pl.String(),
         "split": pl.String(),
@@ -47,13 +45,13 @@ rationale without regard to case and `characters` its length; both are null wher
 
 def index(frame: pl.DataFrame, part: int) -> pl.DataFrame:
     """The rows `INDEX` of a frame that has `split` and is the part of that number."""
-    keys = [blake2b(key.encode(), digest_size=16).hexdigest() for key in frame["key"].to_list()]
-    chains = [None if text is None else _hash64(text) for text in _folded(frame)]
+    keys = [hash64(key) for key in frame["key"].to_list()]
+    chains = [None if text is None else hash64(text) for text in _folded(frame)]
     made = frame.with_columns(
         pl.lit(part, dtype=pl.Int32).alias("part"),
         pl.int_range(pl.len(), dtype=pl.Int32).alias("row"),
-        pl.Series("key", keys, dtype=pl.String),
-        pl.Series("place", places_of(frame), dtype=pl.Binary),
+        pl.Series("key", keys, dtype=pl.UInt64),
+        places_of(frame),
         pl.Series("chain", chains, dtype=pl.UInt64),
         pl.col("rationale").str.len_chars().cast(pl.UInt32).alias("characters"),
     )
@@ -62,14 +60,12 @@ def index(frame: pl.DataFrame, part: int) -> pl.DataFrame:
 
 def in_order(rows: pl.DataFrame) -> pl.DataFrame:
     """Each trace once, in the order in which a dataset has them, whatever batch it came in."""
-    once = rows.sort("place", "trace_id", "part", "row")
-    return once.unique("trace_id", keep="first", maintain_order=True)
+    ordered = rows.sort("place", "trace_id", "part", "row")
+    # Most stores have no trace twice, and a copy of a million rows is not made for nothing.
+    again = ordered["trace_id"] == ordered["trace_id"].shift()
+    return ordered.filter(~again.fill_null(False)) if again.any() else ordered
 
 
 def _folded(frame: pl.DataFrame) -> list[str | None]:
     found: list[str | None] = frame["rationale"].str.to_lowercase().to_list()
     return found
-
-
-def _hash64(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")

@@ -25,14 +25,13 @@ from limbeck.curate.batches import (
 )
 from limbeck.curate.caveats import find_caveats
 from limbeck.curate.checks.table import SAMPLE, Check
-from limbeck.curate.contamination import Evaluation
+from limbeck.curate.contamination import Evaluation, Hits
 from limbeck.curate.decide import Found, decide
 from limbeck.curate.engine import Engine, Here
 from limbeck.curate.examination import Examination
 from limbeck.curate.frame import Progress
-from limbeck.curate.grams import Places
 from limbeck.curate.index import INDEX, in_order
-from limbeck.curate.near import joined
+from limbeck.curate.near import Sketches, joined
 from limbeck.curate.originals import Originals
 from limbeck.curate.parts import Part, Spill, disk
 from limbeck.curate.settings import CurateSettings
@@ -131,15 +130,19 @@ class _Inspection:
         if evaluation is not None:
             sought = contamination.wanted(evaluation, self._settings.contamination)
         plan = Plan(self._task, self._settings, self._learned(rows), sought)
-        checked = list(self._checked(rows, plan))
-        said = pl.concat([one.rows for one in checked]).sort("at")
-        failures = pl.concat([one.failures for one in checked])
+        gathered = _Gathered()
+        for checked in self._checked(rows, plan):
+            gathered.add(checked)
+        del checked
+        order = pl.concat(gathered.rows)["at"]
+        said = pl.concat(gathered.rows).sort("at")
+        failures = pl.concat(gathered.failures)
         names = rows["trace_id"].gather(failures["at"])
         # An input was sketched where it first stands, part by part in the order of the index.
         inputs = rows.filter("sketch").sort("part", "at").select("key").with_row_index("text")
         rows = rows.join(inputs, on="key", how="left", maintain_order="left")
         rows = rows.drop("at", "sketch").hstack(said.drop("at"))
-        found = self._found(checked, evaluation)
+        found = gathered.found(evaluation, order)
         return rows, found, failures.select(names, "check", "evidence")
 
     def _learned(self, rows: pl.DataFrame) -> tuple[tuple[Check, Any], ...]:
@@ -178,18 +181,30 @@ class _Inspection:
             self.tell("checking", done)
             yield checked
 
-    def _found(self, checked: Sequence[Checked], evaluation: Evaluation | None) -> Found:
-        chains = [one.chains for one in checked if one.chains is not None]
-        hits = [one.hits for one in checked if one.hits is not None]
+
+class _Gathered:
+    """What was found in all parts, by kind."""
+
+    def __init__(self) -> None:
+        self.rows: list[pl.DataFrame] = []
+        self.failures: list[pl.DataFrame] = []
+        self._inputs: list[Sketches] = []
+        self._chains: list[Sketches] = []
+        self._hits: list[Hits] = []
+
+    def add(self, checked: Checked) -> None:
+        self.rows.append(checked.rows)
+        self.failures.append(checked.failures)
+        self._inputs.append(checked.inputs)
+        self._chains += [checked.chains] if checked.chains is not None else []
+        self._hits += [checked.hits] if checked.hits is not None else []
+
+    def found(self, evaluation: Evaluation | None, at: pl.Series) -> Found:
+        """`at` are the places in the index of the traces, in the order in which they came."""
+        order = at.arg_sort().to_numpy().astype(np.int64)
         return Found(
-            inputs=joined([one.inputs for one in checked]),
-            chains=None if not chains else joined(chains).pick(_order(checked)),
-            hits=contamination.joined(hits) if hits else None,
+            inputs=joined(self._inputs),
+            chains=joined(self._chains).pick(order) if self._chains else None,
+            hits=contamination.joined(self._hits) if self._hits else None,
             evaluation=evaluation,
         )
-
-
-def _order(checked: Sequence[Checked]) -> Places:
-    """Where the trace of each place of the index was looked at."""
-    at = np.concatenate([one.rows["at"].to_numpy() for one in checked])
-    return np.argsort(at).astype(np.int64)

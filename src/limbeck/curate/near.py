@@ -11,7 +11,7 @@ square, even where all of them fill one template.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -62,7 +62,7 @@ class Sketches:
 
     def apart(self, values: pl.Series) -> Sketches:
         """The same, but texts whose `values` differ are never near each other."""
-        marks = hash_texts(values.fill_null("\x1f").to_list())
+        marks = hash_texts(values.cast(pl.String).fill_null("\x1f").to_list())
         return replace(self, bands=self.bands ^ marks[:, None])
 
 
@@ -109,13 +109,22 @@ def pairs_between(sketches: Sketches, trusted: Mask, others: Mask) -> Pairs:
     )
 
 
-def joined(parts: Sequence[Sketches]) -> Sketches:
-    """The sketches of several batches, at least one, as those of all their texts in that order."""
-    if len(parts) == 1:
-        return parts[0]
-    bands = np.concatenate([part.bands for part in parts])
-    marks = np.concatenate([part.marks for part in parts])
-    return replace(parts[0], texts=all_of([part.texts for part in parts]), bands=bands, marks=marks)
+def joined(parts: list[Sketches]) -> Sketches:
+    """The sketches of several batches, at least one, as those of all their texts in that order.
+
+    `parts` is empty afterwards: of a million sketches there must not be two copies.
+    """
+    first, texts = parts[0], all_of([part.texts for part in parts])
+    rows = sum(len(part) for part in parts)
+    bands = np.empty((rows, first.bands.shape[1]), dtype=first.bands.dtype)
+    marks = np.empty((rows, first.marks.shape[1]), dtype=first.marks.dtype)
+    end = rows
+    while parts:
+        part = parts.pop()
+        begin = end - len(part)
+        bands[begin:end], marks[begin:end] = part.bands, part.marks
+        end = begin
+    return replace(first, texts=texts, bands=bands, marks=marks)
 
 
 def jaccard(texts: Texts, left: Places, right: Places, width: int) -> npt.NDArray[np.float64]:
