@@ -15,6 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from limbeck.cli.judging import judge_kept
 from limbeck.curate.contamination import read_evaluation
 from limbeck.curate.curate import examine_records, write
 from limbeck.curate.dataset import DatasetInfo, read_dataset
@@ -61,6 +62,15 @@ def command(
             help="An evaluation set: traces that have one of its texts are not trained on.",
         ),
     ] = None,
+    judged_by: Annotated[
+        str | None,
+        typer.Option(
+            "--judge",
+            metavar="PROVIDER:MODEL",
+            help="Pay a teacher for a second opinion on each chain that is kept.",
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before money is spent.")] = False,
     engine: Annotated[
         str,
         typer.Option(help="Who works on the traces: local, or ray for a Ray cluster."),
@@ -79,19 +89,31 @@ def command(
     if task is None:
         raise UsageError("no task is named; wanted: limbeck curate --task NAME")
     spec = workspace.task(task)
-    settings = resolve_settings(spec, workspace.settings.curate, parse_settings(set_ or []))
+    given = [workspace.settings.curate, parse_settings(set_ or [])]
+    opinions = workspace.home / "judge" / f"{task}.jsonl"
+    if opinions.exists() or judged_by is not None:
+        given.insert(0, {"judge": {"opinions": f"judge/{task}.jsonl"}})
+    settings = resolve_settings(spec, *given)
     evaluation = read_evaluation(contaminated_by) if contaminated_by else None
     at_work = open_engine(engine, workers)
-    with Store(workspace.store_url) as store, _progress(as_json) as progress:
-        examined = examine_records(
-            store.records(task, batch=PAGE),
-            spec,
-            settings,
-            progress,
-            evaluation,
-            workspace.datasets,
-            at_work,
-        )
+
+    def look() -> Examination:
+        with Store(workspace.store_url) as store, _progress(as_json) as progress:
+            return examine_records(
+                store.records(task, batch=PAGE),
+                spec,
+                settings,
+                progress,
+                evaluation,
+                workspace.datasets,
+                at_work,
+            )
+
+    examined = look()
+    if judged_by is not None and explain_trace is None and not dry_run:
+        with examined:
+            judge_kept(examined, judged_by, opinions, yes, as_json)
+        examined = look()
     with examined, _progress(as_json) as progress:
         if explain_trace is not None:
             _print(explain(examined, explain_trace), as_json)

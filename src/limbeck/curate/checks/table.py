@@ -34,6 +34,7 @@ CHECKS: dict[str, str] = {
     "contradiction": "limbeck.curate.checks.contradiction",
     "support": "limbeck.curate.checks.support",
     "short_or_long": "limbeck.curate.checks.short_or_long",
+    "judge": "limbeck.curate.checks.judge",
     "wrong_answer": "limbeck.curate.checks.wrong_answer",
 }
 """Name of a check to its module.
