@@ -19,7 +19,7 @@ def kept(
 ) -> list[int]:
     made = frame(*({"split": split, **row} for row in rows), split=pl.String())
     chains = sketch(made["rationale"].str.to_lowercase(), 8, 0.85, True)
-    made = index(made, 0).with_row_index("at")
+    made = index(made, 0).with_row_index("looked")
     found = repeats(made, DuplicateSettings(per_input=per_input), chains).to_list()
     return [place for place, evidence in enumerate(found) if evidence is None]
 

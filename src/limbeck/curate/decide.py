@@ -22,8 +22,8 @@ class Found:
     """What the texts of an index say, beside its rows.
 
     `inputs` are sketches of its different inputs; the column `text` of the index says which is whose.
-    `chains` are those of all its chains in the order of the index, where several of an input may be
-    kept. `hits` are what stands in `evaluation` too, which must not be trained on.
+    `chains` are those of all its chains, where several of an input may be kept; the column `looked`
+    says which is whose. `hits` are what stands in `evaluation` too, which must not be trained on.
     """
 
     inputs: Sketches
@@ -45,7 +45,7 @@ class Decided:
 def decide(
     rows: pl.DataFrame, found: Found, task: Task, settings: CurateSettings, lookup: Lookup
 ) -> Decided:
-    """Whether each trace may train or judge, and why not. `rows` is an index with `text`, and with
+    """Whether each trace may train or judge, and why not. `rows` is an index with `text` and `looked`, and with
     `failed_check` and `failed_evidence`, the first check that it does not pass."""
     train = pl.col("split") == "train"
     frame = rows.with_row_index("at").with_columns(
@@ -87,7 +87,7 @@ def decide(
         left, task, settings.duplicates, found.inputs, _texts(left)
     )
     frame = _drop_found(frame, "near_duplicate", lambda _: repeated)
-    return Decided(frame.drop("at", "failed_check", "failed_evidence"), clusters, counts)
+    return Decided(frame.drop("at", "looked", "failed_check", "failed_evidence"), clusters, counts)
 
 
 def _texts(rows: pl.DataFrame) -> Places:

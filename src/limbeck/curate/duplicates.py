@@ -72,7 +72,7 @@ def repeats(
 ) -> pl.Series:
     """The evidence for each row of an index that repeats the input of a better one, or null.
 
-    `frame` has only rows that no check dropped, and `at`: which of the `chains` is whose.
+    `frame` has only rows that no check dropped, and `looked`: which of the `chains` is whose.
     """
     train = pl.col("split") == "train"
     ranked = _ranked(frame)
@@ -190,7 +190,7 @@ def _clusters(pairs: Pairs, count: int) -> Clusters:
 
 def _near_copies(ranked: pl.DataFrame, chains: Sketches) -> pl.Series:
     """Which rows have nearly the chain of a better row of the same input."""
-    own = chains.pick(ranked["at"].to_numpy().astype(np.int64))
+    own = chains.pick(ranked["looked"].to_numpy().astype(np.int64))
     thinned = thin(own.apart(ranked["key"]))
     return pl.Series(thinned.stand_in >= 0) & ranked["characters"].is_not_null()
 

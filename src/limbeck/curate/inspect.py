@@ -9,7 +9,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from limbeck.curate import contamination
@@ -134,15 +133,14 @@ class _Inspection:
         for checked in self._checked(rows, plan):
             gathered.add(checked)
         del checked
-        order = pl.concat(gathered.rows)["at"]
-        said = pl.concat(gathered.rows).sort("at")
+        said = pl.concat(gathered.rows).with_row_index("looked").sort("at")
         failures = pl.concat(gathered.failures)
         names = rows["trace_id"].gather(failures["at"])
         # An input was sketched where it first stands, part by part in the order of the index.
         inputs = rows.filter("sketch").sort("part", "at").select("key").with_row_index("text")
         rows = rows.join(inputs, on="key", how="left", maintain_order="left")
         rows = rows.drop("at", "sketch").hstack(said.drop("at"))
-        found = gathered.found(evaluation, order)
+        found = gathered.found(evaluation)
         return rows, found, failures.select(names, "check", "evidence")
 
     def _learned(self, rows: pl.DataFrame) -> tuple[tuple[Check, Any], ...]:
@@ -199,12 +197,10 @@ class _Gathered:
         self._chains += [checked.chains] if checked.chains is not None else []
         self._hits += [checked.hits] if checked.hits is not None else []
 
-    def found(self, evaluation: Evaluation | None, at: pl.Series) -> Found:
-        """`at` are the places in the index of the traces, in the order in which they came."""
-        order = at.arg_sort().to_numpy().astype(np.int64)
+    def found(self, evaluation: Evaluation | None) -> Found:
         return Found(
             inputs=joined(self._inputs),
-            chains=joined(self._chains).pick(order) if self._chains else None,
+            chains=joined(self._chains) if self._chains else None,
             hits=contamination.joined(self._hits) if self._hits else None,
             evaluation=evaluation,
         )
