@@ -137,7 +137,7 @@ def test_other_promises_are_said_in_their_own_words(
     told(0.95)
     lines = {
         ("--min-accuracy", "0.8"): "at least 80.0% of all answers are right, whoever gives them",
-        ("--max-regret", "0.3"): "wrong more often than the teacher's in at most 30.0%",
+        ("--max-regret", "0.3"): "wrong more often than the teacher's would be by at most 30.0%",
         ("--budget", "5", "--teacher-cost", "0.01"): "a thousand calls cost at most $5.00",
         ("--max-risk", "0.2", "--by", "label"): "for each label, at most 20.0%",
     }
@@ -228,6 +228,29 @@ def test_a_promoted_student_serves_its_task(
     assert promotion is not None
     assert promotion.student_folder == label.name
     assert promotion.policy == read_policy(label)
+
+
+def test_a_canary_takes_a_share_and_is_taken_back(
+    trained: Workspace,
+    label: Path,
+    told: Callable[[float], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told(0.95)
+    main(["calibrate", "refunds-label", *EASY])
+    main(["promote", "refunds-label"])
+    assert main(["promote", "refunds-label", "--canary", "0.25"]) == 0
+    assert "decides 25.0% of the calls" in capsys.readouterr().out
+    promotion = read_promotion(trained, "refunds")
+    assert promotion is not None
+    assert promotion.share == 0.25
+    assert promotion.before is not None
+    assert main(["rollback", "--task", "refunds", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["student"] == label.name
+    assert main(["rollback", "--task", "refunds"]) == 0
+    assert "the teacher answers" in capsys.readouterr().out
+    assert main(["rollback", "--task", "refunds"]) == 2
+    assert "nothing to take back" in capsys.readouterr().err
 
 
 def test_what_keeps_a_promoted_student_from_answering_is_said(

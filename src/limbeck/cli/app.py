@@ -41,6 +41,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "export": ("limbeck.cli.export", "Write students and datasets as others want them."),
     "calibrate": ("limbeck.cli.calibrate", "Fit the policy that says when a student may answer."),
     "promote": ("limbeck.cli.promote", "Make a student serve its task under its policy."),
+    "rollback": ("limbeck.cli.rollback", "Take a promoted student back."),
     "study": ("limbeck.cli.study", "Compare ways of training on your own data, with intervals."),
     "monitor": ("limbeck.cli.monitor", "What the audits say of a promise; --act closes it."),
     "report": ("limbeck.cli.report", "Write the report as a page, Markdown and JSON."),

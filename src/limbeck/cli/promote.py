@@ -10,8 +10,8 @@ import typer
 from limbeck.cli.find import find_student
 from limbeck.errors import StudentError
 from limbeck.evaluate.policy_file import read_policy
-from limbeck.models.local import read_card
 from limbeck.evaluate.promotion import promote
+from limbeck.models.local import read_card
 from limbeck.types import Policy, Task
 from limbeck.workspace import Workspace
 
@@ -20,9 +20,18 @@ def command(
     student: Annotated[
         str, typer.Argument(help="The student: folder, name, or beginning of a name.")
     ],
+    canary: Annotated[
+        float,
+        typer.Option(
+            help="The share of calls that it decides at first, as in 0.1; the policy in force decides "
+            "the others, until `limbeck monitor --act` or this command without --canary.",
+            min=0.001,
+            max=1.0,
+        ),
+    ] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Make a student serve its task. Gateways that start afterwards use it in mode "cascade"."""
+    """Make a student serve its task. Running gateways take it over within seconds."""
     workspace = Workspace.find()
     folder = find_student(workspace, student)
     read_card(folder)
@@ -44,7 +53,7 @@ def command(
             "more data or a larger --max-risk, or train a better student"
         )
     task = workspace.task(policy.task)
-    path = promote(workspace, folder, policy)
+    path = promote(workspace, folder, policy, share=canary)
     notes = in_the_way(task, policy)
     if as_json:
         shown = {
@@ -52,6 +61,7 @@ def command(
             "student": str(folder),
             "policy": policy.id,
             "file": str(path),
+            "share": canary,
             "notes": notes,
         }
         print(json.dumps(shown, indent=2))
@@ -59,6 +69,8 @@ def command(
     print(f"task      {task.name}")
     print(f"student   {folder.name}")
     print(f"promised  at most {policy.max_risk:.1%} wrong, with confidence {policy.confidence:.1%}")
+    if canary < 1:
+        print(f"canary    decides {canary:.1%} of the calls")
     for note in notes:
         print(f"! {note}")
 
@@ -69,7 +81,7 @@ def in_the_way(task: Task, policy: Policy) -> list[str]:
     if task.mode != "cascade":
         notes.append(
             f"the task is in mode {task.mode!r}, so the teacher answers; to let the student "
-            f'answer, set mode = "cascade" in tasks/{task.name}.toml and start the gateway again'
+            f'answer, set mode = "cascade" in tasks/{task.name}.toml'
         )
     if task.stakes == "high":
         notes.append("the stakes of the task are high, so the teacher answers every call")

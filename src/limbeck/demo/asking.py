@@ -56,7 +56,8 @@ def upstream(plan: Plan, truth_log: Path) -> Iterator[dict[str, Any]]:
     }
     truth_log.parent.mkdir(parents=True, exist_ok=True)
     with running("limbeck.capture.sandbox.server:create_app", arguments) as teacher:
-        yield {"port": 0, "upstreams": {"anthropic": {"base_url": teacher.url}}}
+        upstreams = {"anthropic": {"base_url": teacher.url}}
+        yield {"port": 0, "upstreams": upstreams, "say_who_answered": True}
 
 
 @contextlib.contextmanager

@@ -94,6 +94,23 @@ def close(workspace: Workspace, task: str, policy: str, closing: Closing) -> boo
     return True
 
 
+def roll_back(workspace: Workspace, task: str) -> Promotion | None:
+    """Takes the newest promotion of the task back; atomic. What is in force then: the policy before a
+    canary, or None, and the teacher answers. Raises `ConfigError` where nothing is promoted."""
+    promotion = read_promotion(workspace, task)
+    if promotion is None:
+        raise ConfigError(
+            f"no student is promoted for the task {task!r}, so there is nothing to take back; "
+            "promote one with: limbeck promote STUDENT"
+        )
+    path = promotion_path(workspace, task)
+    if promotion.before is None:
+        path.unlink()
+        return None
+    _write(path, promotion.before)
+    return promotion.before
+
+
 def serving(promotion: Promotion | None) -> tuple[Promotion, ...]:
     """The promotions whose policies decide calls: the newest, and the one beside a canary."""
     if promotion is None:
