@@ -7,9 +7,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from transformers import PreTrainedTokenizerBase
+from transformers import (
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from limbeck.curate.dataset import Dataset
 from limbeck.distill.checkpoint import FILE
@@ -165,3 +171,60 @@ def test_any_causal_model_can_be_the_student(
     assert card.base == str(tiny_folder)
     [said] = Student.load(folder).ask([examples[0].input])
     assert said.new_tokens > 0
+
+
+def test_adapters_of_a_chat_model_become_one_student(
+    dataset: Dataset, tiny_folder: Path, tmp_path: Path
+) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_folder)
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ m.content if not m.reasoning_content else "
+        "'(' + m.reasoning_content + ')' + m.content }}{{ eos_token }}{% endfor %}"
+    )
+    tokenizer.save_pretrained(tiny_folder)
+    settings = QUICK.model_copy(update={"tune": "lora", "keep_adapter": True})
+    folder = distill(dataset, "think-first", tmp_path, base=str(tiny_folder), settings=settings)
+    card = read_card(folder)
+    assert card.ask.frame is not None
+    assert (card.ask.frame.open, card.ask.frame.close) == ("(", ")")
+    assert (folder / "adapter" / "adapter_model.safetensors").exists()
+    assert card.instruction_tokens > 0
+    loaded = AutoTokenizer.from_pretrained(folder)
+    asked = loaded.apply_chat_template(
+        [{"role": "user", "content": "hm"}], tokenize=False, add_generation_prompt=True
+    )
+    assert str(asked).endswith("<|think|>(")
+    [said] = Student.load(folder).ask([dataset.split("test")[0].input])
+    assert said.new_tokens > 0
+
+
+def test_an_encoder_decoder_can_be_the_student(
+    dataset: Dataset, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    given: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "d_model": 32,
+        "d_kv": 8,
+        "d_ff": 48,
+        "num_layers": 1,
+        "num_heads": 4,
+        "decoder_start_token_id": tokenizer.pad_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+    }
+    base = tmp_path / "t5"
+    T5ForConditionalGeneration(T5Config(**given)).save_pretrained(base)
+    tokenizer.save_pretrained(base)
+    folder = distill(dataset, "multitask", tmp_path, base=str(base), settings=QUICK)
+    [said] = Student.load(folder).ask([dataset.split("test")[0].input])
+    assert said.new_tokens > 0
+
+
+def test_a_student_with_instructions_reads_them_when_it_is_asked(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    settings = QUICK.model_copy(update={"with_instructions": True, "steps": 2})
+    card = read_card(distill(dataset, "label", tmp_path, settings=settings))
+    assert card.ask.frame is not None
+    assert card.ask.frame.before.startswith(dataset.task.instruction.strip()[:40])
+    assert card.instruction_tokens == 0

@@ -6,9 +6,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limbeck.distill.rows import collate, micro_batches, rows_of, schedule, tree_row
+from limbeck.distill.rows import collate, micro_batches, rows_of, schedule, share, tree_row
 from limbeck.distill.tokens import EncodedBranch, EncodedTree
 from limbeck.types import Role
+
+ANSWER: Role = "answer"
 
 
 def tree(prompt: int, *lengths: int) -> EncodedTree:
@@ -109,3 +111,15 @@ def test_pieces_of_a_step_keep_every_row_within_the_budget(lengths: list[int], t
     for piece in pieces:
         padded = len(piece) * max(len(row.ids) for row in piece)
         assert padded <= tokens or len(piece) == 1
+
+
+def test_branches_share_a_row_where_that_is_estimated_to_pay() -> None:
+    def shared(prompt: int, length: int, many: int) -> int:
+        one = EncodedBranch((5,) * length, (1.0,) * length, (ANSWER,) * length)
+        return share(EncodedTree((5,) * prompt, (one,) * many, 1.0))
+
+    assert shared(prompt=400, length=60, many=8) == 8
+    assert shared(prompt=4, length=600, many=8) == 1
+    assert shared(prompt=100, length=60, many=1) == 1
+    # In between, a few branches share.
+    assert 1 < shared(prompt=150, length=200, many=16) < 16

@@ -13,7 +13,7 @@ from limbeck.distill.recipes.table import load_recipe, recipe_settings
 from limbeck.distill.settings import DistillSettings
 from limbeck.distill.tokens import EncodedTree, Encoder
 from limbeck.distill.train import Progress, Trained, train
-from limbeck.errors import Interrupted, TrainingError
+from limbeck.errors import Interrupted, PreflightError, TrainingError
 from limbeck.models.local import weights_hash
 from limbeck.types import Example
 
@@ -163,3 +163,23 @@ def test_the_score_is_taken_from_the_float32_weights(run: Run) -> None:
 
     trained = run(precision="bfloat16", score=score)
     assert seen == [weights_hash(trained.weights)]
+
+
+def test_a_run_without_a_better_answer_ends_early(run: Run) -> None:
+    accuracies = iter([0.5, 0.5, 0.4, 0.9])
+    trained = run(score=lambda model: next(accuracies), evaluate_every=2, patience=2)
+    assert (trained.steps, trained.accuracy) == (6, 0.5)
+
+
+def test_a_loss_that_rises_far_above_a_guess_stops_the_run(run: Run, folder: Path) -> None:
+    with pytest.raises(TrainingError, match=r"the loss rose to .* nats a token at step"):
+        run(learning_rate=3.0, warmup=0, scratch=False, steps=30, precision="float32")
+    assert json.loads((folder / "diverged.json").read_text())["step"] > 0
+
+
+def test_a_run_that_does_not_fit_into_memory_is_refused(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limbeck.distill.memory.free_bytes", lambda device: 1000)
+    with pytest.raises(PreflightError, match="take a smaller student"):
+        run()

@@ -89,7 +89,8 @@ def merged(model: PreTrainedModel, weights: dict[str, Any], folder: Path | None)
             elif parameter.is_floating_point():
                 parameter.data = parameter.data.float()
     if folder is not None:
-        found.save_pretrained(folder)
+        # The trained rows of the embedding are in it anyway; asking the hub for the rest is not ours.
+        found.save_pretrained(folder, save_embedding_layers=False)
     whole: PreTrainedModel = found.merge_and_unload()
     return whole
 
