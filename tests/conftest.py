@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from limbeck.workspace import Workspace
 
@@ -22,7 +22,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault(_pool, "1")
 
 # How long an example takes is this machine's affair, and says nothing of the product.
-settings.register_profile("limbeck", deadline=None)
+settings.register_profile("limbeck", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("limbeck")
 
 ROOT = Path(__file__).parents[1]

@@ -55,7 +55,10 @@ def test_any_array_is_read_as_its_elements_however_it_is_cut(
     assert values(text, size) == elements
 
 
-@given(st.lists(st.dictionaries(st.text(), json_values), min_size=1, max_size=4), st.integers(1, 9))
+@given(
+    st.lists(st.dictionaries(st.text(), json_values, max_size=3), min_size=1, max_size=4),
+    st.integers(1, 9),
+)
 def test_a_list_within_an_object_is_read_as_its_elements(
     elements: list[dict[str, Any]], size: int
 ) -> None:
