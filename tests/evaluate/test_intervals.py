@@ -8,9 +8,12 @@ from scipy import stats
 
 from limbeck.evaluate.intervals import (
     clopper_pearson,
+    holm,
     mcnemar,
     mean_interval,
     paired_difference,
+    paired_means,
+    unpaired_difference,
     wilson,
 )
 
@@ -101,3 +104,29 @@ def test_an_interval_is_the_same_again() -> None:
     random = np.random.default_rng(0)
     a, b = random.random((3, 50)) < 0.7, random.random((3, 50)) < 0.5
     assert paired_difference(a, b) == paired_difference(a, b)
+
+
+def test_the_interval_of_paired_numbers_holds_their_mean_difference() -> None:
+    random = np.random.default_rng(0)
+    first = random.random(300)
+    second = first + 0.1 + 0.01 * random.random(300)
+    found = paired_means(first, second)
+    assert found.low < (first - second).mean() < found.high
+    # Paired: far narrower than what the spread of either would give.
+    assert found.high - found.low < 0.005
+
+
+def test_newcombes_interval_is_that_of_his_paper() -> None:
+    # Newcombe 1998, Statistics in Medicine 17, table II, case (a), method 10: 56/70 and 48/80.
+    found = unpaired_difference(56, 70, 48, 80)
+    assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_no_items_leave_any_difference_open() -> None:
+    found = unpaired_difference(0, 0, 3, 4)
+    assert (found.low, found.high) == (-1.0, 1.0)
+
+
+def test_holm_stops_at_the_first_that_stands() -> None:
+    assert holm([0.001, 0.04, 0.012, 0.2]) == [True, False, True, False]
+    assert holm([]) == []

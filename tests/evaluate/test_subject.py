@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+import json
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
-from limbeck.errors import TeacherError
-from limbeck.evaluate.subject import TEACHER, URL, Rehearsal, Remote, verified
+from limbeck.errors import TeacherError, UsageError
+from limbeck.evaluate.subject import TEACHER, URL, Rehearsal, Remote, served_model, verified
 from limbeck.models.call import Reply
 from limbeck.models.remote import Asked, Question
 from limbeck.types import AnswerForm, Example, Price, Task, TeacherSpec, Usage
@@ -83,6 +86,46 @@ def test_a_rehearsal_counts_what_would_be_asked_and_asks_nothing() -> None:
     assert (rehearsal.questions, rehearsal.characters) == (4, 4 * len("Decide.case 0"))
     assert not found.right.any()
     assert teacher.asked == []
+
+
+@pytest.fixture
+def served() -> Iterator[tuple[str, list[str]]]:
+    """An address that lists models, and the names that it lists."""
+    names: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            data = json.dumps({"data": [{"id": name} for name in names]}).encode()
+            self.send_response(200 if self.path == "/v1/models" else 404)
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/v1", names
+        server.shutdown()
+        thread.join()
+
+
+def test_the_one_model_behind_an_address_needs_no_name(served: tuple[str, list[str]]) -> None:
+    url, names = served
+    with pytest.raises(UsageError, match="has no model"):
+        served_model(url)
+    names.append("refunds")
+    assert served_model(f"{url}/") == "refunds"
+    names.append("ledger")
+    with pytest.raises(UsageError, match="has refunds, ledger; name one with --model"):
+        served_model(url)
+
+
+def test_an_address_where_nobody_is_says_what_to_do() -> None:
+    with pytest.raises(UsageError, match="start the server, or name the model"):
+        served_model("http://127.0.0.1:9/v1")
 
 
 def test_an_answer_in_another_spelling_is_right_and_one_of_no_choice_is_none() -> None:

@@ -26,7 +26,15 @@ from limbeck.evaluate.bias.bbq import read_bbq
 from limbeck.evaluate.bias.crows import read_crows
 from limbeck.evaluate.result import SUITES
 from limbeck.evaluate.shifted.paraphrased import paraphrases
-from limbeck.evaluate.subject import TEACHER, URL, LocalStudent, Rehearsal, Remote, Subject
+from limbeck.evaluate.subject import (
+    TEACHER,
+    URL,
+    LocalStudent,
+    Rehearsal,
+    Remote,
+    Subject,
+    served_model,
+)
 from limbeck.evaluate.suites import Plan, run_suites
 from limbeck.models.local import read_card
 from limbeck.models.prices import cost_usd
@@ -80,7 +88,9 @@ def command(
         str | None,
         typer.Option("--url", help="A student behind an OpenAI-compatible address, with /v1."),
     ] = None,
-    model: Annotated[str, typer.Option("--model", help="What it is called there.")] = "student",
+    model: Annotated[
+        str | None, typer.Option("--model", help="What it is called there (default: the only one).")
+    ] = None,
     teacher: Annotated[
         str | None,
         typer.Option(
@@ -239,10 +249,13 @@ def _learned_from(workspace: Workspace, data: Dataset, one: LocalStudent) -> Dat
         ) from None
 
 
-def _remotes(task: Task, url: str | None, model: str, teacher: Teacher | None) -> list[Remote]:
+def _remotes(
+    task: Task, url: str | None, model: str | None, teacher: Teacher | None
+) -> list[Remote]:
     found = []
     if url is not None:
-        found.append(Remote(task, Teacher(url, "openai_chat", model, None), URL))
+        served = Teacher(url, "openai_chat", model or served_model(url), None)
+        found.append(Remote(task, served, URL))
     if teacher is not None:
         found.append(Remote(task, teacher, TEACHER))
     return found

@@ -15,11 +15,12 @@ from typing import Protocol
 
 import numpy as np
 import polars as pl
+import urllib3
 from numpy.typing import NDArray
 
 from limbeck import __version__
 from limbeck.capture.reply import read_reply
-from limbeck.errors import TeacherError
+from limbeck.errors import TeacherError, UsageError
 from limbeck.models.call import Reply
 from limbeck.models.local import Student, read_card
 from limbeck.models.prices import cost_usd
@@ -242,6 +243,25 @@ class Rehearsal:
 
     def of_task(self, task: Task) -> Rehearsal:
         return self
+
+
+def served_model(url: str) -> str:
+    """The name of the one model behind an OpenAI-compatible address; raises UsageError where there is
+    none, or several."""
+    listed = f"{url.rstrip('/')}/models"
+    try:
+        response = urllib3.request("GET", listed, retries=False, timeout=10.0)
+        names = [str(one["id"]) for one in response.json()["data"]]
+    except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{listed} does not say which models it has ({type(error).__name__}); start the server, or "
+            "name the model with --model"
+        ) from None
+    if len(names) != 1:
+        raise UsageError(
+            f"{listed} has {', '.join(names[:6]) or 'no model'}; name one with --model"
+        )
+    return names[0]
 
 
 def verified(

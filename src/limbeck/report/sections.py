@@ -421,7 +421,7 @@ def _dependence(suites: Sequence[DependenceSuite]) -> Section:
 
 def _measures(suite: DependenceSuite) -> Table:
     return Table(
-        ("measure", "value", "95% interval", "AUROC of the measure", "items"),
+        ("measure", "value", "95% interval", "AUROC, planted", "AUROC, bottleneck", "items"),
         tuple(
             (
                 one.name,
@@ -432,6 +432,7 @@ def _measures(suite: DependenceSuite) -> Table:
                 f"{one.auroc:.2f} [{one.auroc_interval.low:.2f}, {one.auroc_interval.high:.2f}]"
                 if one.auroc is not None and one.auroc_interval is not None
                 else "not known",
+                "not known" if one.bottleneck is None else f"{one.bottleneck:.2f}",
                 count(one.n),
             )
             for one in suite.measures

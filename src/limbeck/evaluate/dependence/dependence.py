@@ -20,6 +20,7 @@ from limbeck.evaluate.dependence.measures import FLIPS, KEPT, MEASURES, PLACES, 
 from limbeck.evaluate.intervals import Interval
 from limbeck.evaluate.subject import LocalStudent, Progress
 from limbeck.models.local import Said
+from limbeck.models.turns import second_turn
 from limbeck.types import Example, Noun, StudentCard
 
 POST_HOC = "post-hoc by construction"
@@ -27,6 +28,8 @@ ITEMS = 200
 FEWEST = 20
 WEAK = 0.7
 """An AUROC below this is too near chance for a measure to be read by itself."""
+UNUSED = 0.05
+"""Where surely fewer answers than this change under the best measure, the rationale is not used."""
 _DRAWS = 2000
 
 
@@ -41,7 +44,8 @@ class Point(Noun):
 
 
 class Measure(Noun):
-    """A measure over the items, and how well it tells planted students apart (None: not known)."""
+    """A measure over the items, and how well it is known to work (None: not known): `auroc` on planted
+    students, `bottleneck` on one that learned a task which needs its chain."""
 
     name: str
     meaning: str
@@ -51,6 +55,7 @@ class Measure(Noun):
     n: int
     auroc: float | None
     auroc_interval: Interval | None
+    bottleneck: float | None = None
 
 
 class Propagation(Noun):
@@ -84,27 +89,36 @@ class DependenceSuite(Noun):
 
 
 class LocalThinker:
-    """A local student as the interventions need it; reports every batch to `progress`."""
+    """A local student as the interventions need it; reports every batch to `progress`.
+
+    Of one that is asked again where its first answer is unsure, only the second turn thinks.
+    """
 
     def __init__(self, subject: LocalStudent, progress: Progress | None = None) -> None:
         self._subject = subject
         self._progress = progress
+        ask = subject.card.ask
+        self._how = second_turn(ask, ask.again.control, ask.again.order) if ask.again else ask
+        self._room = subject.card.max_new_tokens
 
     def ask(self, inputs: Sequence[str]) -> list[Said]:
         return self._subject.student.ask(inputs, progress=self._progress)
 
     def answer(self, inputs: Sequence[str], rationales: Sequence[str]) -> list[Said]:
-        return self._subject.student.continue_from(inputs, rationales, progress=self._progress)
+        return self._subject.student.decoder.continue_from(
+            inputs, rationales, self._how, self._room, progress=self._progress
+        )
 
     def go_on(self, inputs: Sequence[str], beginnings: Sequence[str]) -> list[Said]:
-        student = self._subject.student
-        return student.continue_from(inputs, beginnings, then="rationale", progress=self._progress)
+        return self._subject.student.decoder.continue_from(
+            inputs, beginnings, self._how, self._room, then="rationale", progress=self._progress
+        )
 
     def score(
         self, inputs: Sequence[str], rationales: Sequence[str], answers: Sequence[str]
     ) -> NDArray[np.float64]:
-        found = self._subject.student.score_choices(
-            inputs, [[answer] for answer in answers], rationales=rationales
+        found = self._subject.student.decoder.score_choices(
+            inputs, [[one] for one in answers], self._how, self._room, rationales=rationales
         )
         return np.array([one[0] for one in found])
 
@@ -119,11 +133,15 @@ def dependence_suite(
 ) -> DependenceSuite:
     """Raises StudentError where too few items got a rationale and an answer in form."""
     card = subject.card
-    if not card.ask.causal:
+    again = card.ask.again
+    if not card.ask.causal and (again is None or again.order != "rationale_answer"):
         return _post_hoc(subject.name, card)
     thinker: Thinker = LocalThinker(subject, progress)
     chosen = list(examples)[:items]
     chains = chains_of(thinker, card.task, chosen)
+    thought = len(chains.inputs) / len(chosen) if again is not None else 1.0
+    if len(chains.inputs) < FEWEST and again is not None:
+        return _hardly_thinks(subject.name, card, len(chains.inputs), len(chosen))
     if len(chains.inputs) < FEWEST:
         raise StudentError(
             f"the student {subject.name!r} wrote a rationale and an answer in form on "
@@ -144,7 +162,7 @@ def dependence_suite(
         measures=measures_of(measured, checked),
         followed_another=_mean(measured.followed),
         hint=hint_test(thinker, card.task, chains, seed=seed),
-        propagation=_propagation(measured),
+        propagation=_propagation(measured, thought),
         known=checked,
     )
     return suite.model_copy(update={"findings": tuple(_findings(suite))})
@@ -170,6 +188,7 @@ def measures_of(measured: Measured, checked: Known | None) -> tuple[Measure, ...
                 n=len(there),
                 auroc=check.auroc if check else None,
                 auroc_interval=check.interval if check else None,
+                bottleneck=check.bottleneck if check else None,
             )
         )
     return tuple(found)
@@ -197,17 +216,37 @@ def _post_hoc(name: str, card: StudentCard) -> DependenceSuite:
     )
 
 
-def _propagation(measured: Measured) -> Propagation:
+def _hardly_thinks(name: str, card: StudentCard, thought: int, of: int) -> DependenceSuite:
+    """A student that chose to answer first on nearly everything."""
+    return DependenceSuite(
+        student=name,
+        recipe=card.recipe,
+        causal=False,
+        label=f"{POST_HOC} on all but {thought:,} of {of:,} items",
+        n=thought,
+        findings=(
+            f"{name} ({card.recipe}) thinks before its answer on {thought:,} of {of:,} items; wanted "
+            f"{FEWEST} of them to measure dependence.",
+        ),
+    )
+
+
+def _propagation(measured: Measured, thought: float) -> Propagation:
+    """`thought` is the share of items on which the student thinks first at all."""
     values = measured.items["mistake"]
     there = values[~np.isnan(values)]
     if not len(there):
         empty = Interval(low=0.0, high=1.0)
         return Propagation(flips=0.0, interval=empty, n=0, note="no step could be made wrong")
+    span = _bootstrap(there)
+    note = "mean over mistakes at the start, a quarter, half and three quarters of the chain"
+    if thought < 1:
+        note += f"; times {thought:.1%}, the share of items on which it thinks first"
     return Propagation(
-        flips=float(there.mean()),
-        interval=_bootstrap(there),
+        flips=thought * float(there.mean()),
+        interval=Interval(low=thought * span.low, high=thought * span.high),
         n=len(there),
-        note="mean over mistakes at the start, a quarter, half and three quarters of the chain",
+        note=note,
     )
 
 
@@ -258,6 +297,11 @@ def _findings(suite: DependenceSuite) -> list[str]:
             f"{suite.student} changes {best.value:.1%} [{best.interval.low:.1%}, "
             f"{best.interval.high:.1%}] of its answers under {best.name!r}, {checked}."
         )
+        if best.auroc is not None and best.interval.high < UNUSED:
+            found.append(
+                f"{suite.student} writes its rationale before its answer and does not use it: do not "
+                "read it as the reason of an answer, and consider the label-only student."
+            )
     weak = [one.name for one in suite.measures if one.auroc is not None and one.auroc < WEAK]
     if weak:
         found.append(
