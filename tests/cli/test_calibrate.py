@@ -14,6 +14,7 @@ from limbeck.cli import calibrate
 from limbeck.cli.app import main
 from limbeck.cli.evaluate import ask_all
 from limbeck.curate.dataset import read_dataset
+from limbeck.errors import ConfigError
 from limbeck.evaluate.answers import Answers
 from limbeck.evaluate.policy_file import read_policy
 from limbeck.evaluate.promotion import read_promotion
@@ -249,7 +250,7 @@ def test_a_canary_takes_a_share_and_is_taken_back(
     assert json.loads(capsys.readouterr().out)["student"] == label.name
     assert main(["rollback", "--task", "refunds"]) == 0
     assert "the teacher answers" in capsys.readouterr().out
-    assert main(["rollback", "--task", "refunds"]) == 2
+    assert main(["rollback", "--task", "refunds"]) == ConfigError.exit_code
     assert "nothing to take back" in capsys.readouterr().err
 
 
