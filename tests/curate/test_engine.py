@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from limbeck.curate.engine import Here, Pool, open_engine
+from limbeck.errors import ConfigError, MissingExtraError
+
+
+def test_one_worker_is_this_process_and_more_are_a_pool() -> None:
+    assert isinstance(open_engine("local", 1), Here)
+    assert isinstance(open_engine("local", 2), Pool)
+
+
+def test_an_engine_that_there_is_not_is_named() -> None:
+    with pytest.raises(ConfigError, match="no engine 'spark'; wanted one of local, ray"):
+        open_engine("spark", None)
+    with pytest.raises(ConfigError, match="workers is 0; wanted at least 1"):
+        open_engine("local", 0)
+
+
+def test_without_ray_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray.data", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'limbeck\[ray\]'"):
+        open_engine("ray", None)
