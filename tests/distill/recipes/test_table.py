@@ -122,3 +122,13 @@ def test_a_recipe_that_is_none_is_one_sentence(name: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_recipe(name)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_the_page_of_recipes_has_every_one(name: str) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    assert f"| `{name}` |" in page
+    headings = [line for line in page.splitlines() if line.startswith("## ")]
+    assert any(f"`{name}`" in heading for heading in headings)
+    settings = load_recipe(name).Settings.model_fields
+    assert [key for key in settings if f"`{key}`" not in page] == []
