@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 import limbeck
 from limbeck.curate.card import write_cards
+from limbeck.curate.checks.wrong_answer import weights
 from limbeck.curate.examination import Examination
 from limbeck.curate.originals import TEXTS
 from limbeck.curate.parts import Spill, disk
@@ -289,16 +290,17 @@ def _write_tables(folder: Path, examined: Examination) -> None:
     pieces.mkdir()
     names = (*examined.summary.splits, "dropped")
     decided = examined.rows.select("part", "row", *DECIDED)
+    weight = weights(examined.settings.checks["wrong_answer"])
     for number, rows in enumerate(examined.originals.in_order(decided, TEXTS)):
         for name in names:
-            piece = _dropped(rows) if name == "dropped" else _examples(rows, name)
+            piece = _dropped(rows) if name == "dropped" else _examples(rows, name, weight)
             piece.write_ipc(pieces / f"{name}-{number:06}.arrow")
     for name in names:
         _write_table(folder, name, sorted(pieces.glob(f"{name}-*.arrow")))
     shutil.rmtree(pieces)
 
 
-def _examples(rows: pl.DataFrame, split: str) -> pl.DataFrame:
+def _examples(rows: pl.DataFrame, split: str, weight: pl.Expr) -> pl.DataFrame:
     answer = pl.col("answer") if split == "train" else pl.col("truth")
     kept = rows.filter((pl.col("split") == split) & pl.col("reason").is_null())
     return kept.select(
@@ -311,7 +313,7 @@ def _examples(rows: pl.DataFrame, split: str) -> pl.DataFrame:
         "truth",
         "truth_source",
         "group",
-        pl.lit(1.0).alias("weight"),
+        (weight if split == "train" else pl.lit(1.0)).alias("weight"),
         pl.col("answer").alias("teacher_answer"),
         pl.col("correct").alias("teacher_correct"),
     ).cast(ROWS)
