@@ -113,6 +113,7 @@ def _announce(console: Console, plan: Plan, expected: Estimate) -> None:
         f"{plan.name} on {plan.dataset.path.name}: {len(plan.arms)} arms, "
         f"{len(plan.seeds)} seeds, {count(expected.students)} students of {count(expected.steps)} steps",
         highlight=False,
+        soft_wrap=True,
     )
     if not expected.missing:
         console.print("all of them are there already; nothing is trained", highlight=False)
@@ -123,6 +124,7 @@ def _announce(console: Console, plan: Plan, expected: Estimate) -> None:
         f"about {duration(expected.seconds)}, {expected.side_by_side} side by side; "
         "no money is spent",
         highlight=False,
+        soft_wrap=True,
     )
 
 

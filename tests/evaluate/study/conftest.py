@@ -53,7 +53,7 @@ def concluded(dataset: Dataset) -> Callable[..., StudyResult]:
     """`concluded(study, arms, shares)`: the result of a study whose arms are right on these shares."""
 
     def make(
-        name: str, arms: tuple[StudyArm, ...], shares: Mapping[str, float], n: int = 400
+        name: str, arms: tuple[StudyArm, ...], shares: Mapping[str, float], n: int = 200
     ) -> StudyResult:
         study = load_study(name)
         result = summed_up(

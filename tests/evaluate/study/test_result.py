@@ -31,7 +31,7 @@ def test_differences_are_paired_by_seed_and_item(concluded: Concluded) -> None:
     assert better is not None
     # The seeds differ by an item among themselves, which pairing takes out whole.
     assert (same.difference, same.interval.low, same.interval.high) == (0, 0, 0)
-    # Three points could not be seen by unpaired intervals of 400 items, which span ten.
+    # Three points could not be seen by unpaired intervals of 200 items, which span thirteen.
     assert better.verdict == "better"
     assert found.arm("label").versus is None
 

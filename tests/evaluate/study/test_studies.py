@@ -49,7 +49,7 @@ def test_quality_shares_out_one_pool(arms_of: Arms, monkeypatch: pytest.MonkeyPa
 
 
 def test_samples_need_several_chains_of_an_input(arms_of: Arms) -> None:
-    with pytest.raises(DatasetError, match=r"1 chains of an input at most.*per_input = 8"):
+    with pytest.raises(DatasetError, match=r"no input .* has more than one chain.*per_input = 8"):
         arms_of("samples")
 
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from limbeck.curate.dataset import Dataset
 from limbeck.distill.recipes.table import CONTROL
-from limbeck.errors import DatasetError
+from limbeck.errors import DatasetError, UsageError
 from limbeck.evaluate.study.arms import Listed, Pairs, StudyArm
 from limbeck.evaluate.study.findings import compare_all, compared
 from limbeck.evaluate.study.result import StudyResult
@@ -31,11 +31,16 @@ class Settings(Noun):
 def arms(dataset: Dataset, settings: Settings, base: str) -> tuple[StudyArm, ...]:
     most = max((len(example.chains) for example in dataset.split("train")), default=0)
     counts = sorted({1, *(count for count in settings.chains if count <= most)})
-    if most < 2 or len(counts) < 2:
+    if most < 2:
         raise DatasetError(
-            f"the dataset {dataset.path.name!r} has {most} chains of an input at most, so their number "
+            f"no input of the dataset {dataset.path.name!r} has more than one chain, so their number "
             "cannot be compared; keep several in the curation, with `per_input = 8` under "
             "[checks.duplicates] in the task file, of a teacher that was asked several times"
+        )
+    if len(counts) < 2:
+        raise UsageError(
+            f"the numbers of chains {list(settings.chains)} leave nothing to compare: the dataset "
+            f"{dataset.path.name!r} has at most {most} of an input; name some from 2 to {most}"
         )
     control = StudyArm(name=CONTROL, recipe=CONTROL, series=CONTROL)
     return (
