@@ -27,10 +27,11 @@ from limbeck.curate.grams import Places, Words64, mix
 from limbeck.curate.tokens import Tokens, text_codes, tokens
 from limbeck.types import Task
 
-_APART = (5, 7, 11)
+_APART = (5, 11)
 """How far apart words are taken for comparison: far enough to be strangers, and no one period."""
 _PRIOR = 2.0
 """Texts that a word is taken to have stood in before any was counted, followed by any word."""
+_SLICE = 1000
 _MOST_SLOTS = 1 << 22
 _FEW = 0.002
 """A pair that no more than this share of the other texts have is rare."""
@@ -103,7 +104,12 @@ def check(
     if language is None or frame.is_empty():
         return verdicts([None] * frame.height)
     chains = frame["rationale"]
-    gains, rares = _measure(tokens(chains), _codes(frame), language, settings)
+    # What is looked up again and again stays in the processor's cache.
+    parts = [
+        _measure(tokens(part["rationale"]), _codes(part), language, settings)
+        for part in frame.iter_slices(_SLICE)
+    ]
+    gains, rares = (np.concatenate(values) for values in zip(*parts, strict=True))
     said: list[str | None] = [None] * frame.height
     for at in np.flatnonzero((gains < language.gain_limit) | (rares > language.rare_limit)):
         if gains[at] < language.gain_limit:
