@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ from limbeck.errors import StudentError
 from limbeck.models.controls import control_token
 from limbeck.models.local import Decoder, Student, read_card, weights_hash
 from limbeck.models.local.rows import Prompt
-from limbeck.models.local.said import Token
+from limbeck.models.local.said import Said, Token
 from limbeck.types import AnswerForm, Ask, Branch, Part, StudentCard, Task, Tree
 
 ROOM = 24
@@ -147,7 +147,7 @@ def test_a_batch_is_decoded_token_for_token_like_generate(
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=tokenizer.eos_token_id,
         )
-        assert [token for token, _, _ in ours] == theirs[0, len(prompt) :].tolist()
+        assert [token.id for token in ours] == theirs[0, len(prompt) :].tolist()
     if room == ROOM:
         # Rows that stop at different times are what leaves the batch.
         lengths = sorted(len(row) for row in written)
@@ -161,13 +161,13 @@ def test_log_probabilities_and_margins_are_those_of_a_full_forward_pass(
     prompts = prompts_of(tokenizer)
     written = write(Decoder(model, tokenizer), prompts, ROOM)
     for prompt, ours in zip(prompts, written, strict=True):
-        tokens = [token for token, _, _ in ours]
+        tokens = [token.id for token in ours]
         with torch.no_grad():
             logits = model(torch.tensor([prompt + tokens])).logits[0, len(prompt) - 1 : -1]
         logprobs = torch.log_softmax(logits, dim=-1)
         best = logprobs.topk(2).values
-        assert [p for _, p, _ in ours] == pytest.approx(best[:, 0].tolist(), abs=2e-5)
-        assert [gap for _, _, gap in ours] == pytest.approx(
+        assert [token.logprob for token in ours] == pytest.approx(best[:, 0].tolist(), abs=2e-5)
+        assert [token.gap for token in ours] == pytest.approx(
             (best[:, 0] - best[:, 1]).tolist(), abs=4e-5
         )
 
@@ -369,3 +369,104 @@ def test_the_hash_of_weights_knows_names_shapes_and_values() -> None:
     ]
     assert len({weights_hash(first), *map(weights_hash, others)}) == 4
     assert weights_hash({"a": torch.ones(1)}).startswith("sha256:")
+
+
+# ---- sampling, forced rationales, choices -------------------------------------------------------
+
+
+def test_a_sample_does_not_depend_on_who_else_is_drawn(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    decoder = Decoder(model, tokenizer)
+    drawn = decoder.sample(INPUTS[:3], ANSWER, ROOM, k=4, temperature=1.5, seed=1)
+    assert [len(some) for some in drawn] == [4, 4, 4]
+    again = decoder.sample(INPUTS[:3], ANSWER, ROOM, k=4, temperature=1.5, seed=1, batch=4)
+    fewer = decoder.sample(INPUTS[:3], ANSWER, ROOM, k=2, temperature=1.5, seed=1)
+
+    def texts(said: Sequence[Sequence[Said]], count: int) -> list[list[tuple[str | None, int]]]:
+        return [[(one.answer, one.new_tokens) for one in some[:count]] for some in said]
+
+    assert texts(again, 4) == texts(drawn, 4)
+    assert texts(fewer, 2) == texts(drawn, 2)
+    assert any(len(set(some)) > 1 for some in texts(drawn, 4))
+    other = decoder.sample(INPUTS[:3], ANSWER, ROOM, k=4, temperature=1.5, seed=2)
+    assert texts(other, 4) != texts(drawn, 4)
+
+
+@pytest.mark.parametrize(("k", "temperature"), [(0, 1.0), (1, 0.0), (1, -1.0)])
+def test_a_sample_of_nothing_or_without_heat_is_refused(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, k: int, temperature: float
+) -> None:
+    with pytest.raises(StudentError, match="wanted k of 1 or more"):
+        Decoder(model, tokenizer).sample(INPUTS, ANSWER, ROOM, k=k, temperature=temperature)
+
+
+def test_a_given_rationale_is_read_as_if_the_student_had_written_it(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ids: dict[str, int]
+) -> None:
+    decoder = Decoder(model, tokenizer)
+    [said] = decoder.continue_from(["say red"], ["blue green"], THINK, 6)
+    prompt = decoder.encode(["say red"])[0]
+    thought = (ids["think"], *decoder.encode(["blue green"])[0], ids["answer"])
+    [wanted] = write(decoder, [[*prompt, *thought]], 6)
+    assert said.new_tokens == len(wanted)
+    assert said.logprobs == pytest.approx([token.logprob for token in wanted], abs=1e-4)
+    assert said.rationale == "blue green"
+    assert said.rationale_logprob == 0.0
+
+
+def test_a_beginning_of_a_rationale_is_gone_on_with(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ids: dict[str, int]
+) -> None:
+    decoder = Decoder(model, tokenizer)
+    [said] = decoder.continue_from(["say red"], ["blue"], THINK, 3, then="rationale")
+    prompt = [*decoder.encode(["say red"])[0], ids["think"], ids["blue"]]
+    [wanted] = write(decoder, [prompt], 3)
+    assert said.new_tokens == len(wanted)
+    assert (said.rationale or "").startswith("blue")
+
+
+@pytest.mark.parametrize("ask", [ANSWER, AFTER])
+def test_who_answers_first_takes_no_rationale(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ask: Ask
+) -> None:
+    with pytest.raises(StudentError, match="ask a student of think-first"):
+        Decoder(model, tokenizer).continue_from(["say red"], ["blue"], ask, 3)
+
+
+@pytest.mark.parametrize("ask", [ANSWER, AFTER, THINK])
+def test_scores_of_choices_are_those_of_a_full_forward_pass(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ids: dict[str, int], ask: Ask
+) -> None:
+    decoder = Decoder(model, tokenizer)
+    inputs = ["say red", "please say blue 2 times", "green"]
+    choices = [["red", "red green blue"], ["blue blue"], []]
+    given = ["blue", "green red", ""] if ask is THINK else None
+    scores = decoder.score_choices(inputs, choices, ask, ROOM, rationales=given, batch=2)
+    assert [len(some) for some in scores] == [2, 1, 0]
+    for at, (text, some) in enumerate(zip(inputs, choices, strict=True)):
+        begin = [*decoder.encode([text])[0], ids[ask.control]]
+        if given is not None:
+            begin += [*decoder.encode([given[at]])[0], ids["answer"]]
+        for choice, score in zip(some, scores[at], strict=True):
+            tokens = list(decoder.encode([choice])[0])
+            with torch.no_grad():
+                logits = model(torch.tensor([begin + tokens])).logits[0, len(begin) - 1 :]
+            logprobs = torch.log_softmax(logits, dim=-1)
+            stops = [ids["end"]] + ([ids["think"]] if ask is AFTER else [])
+            wanted = sum(float(logprobs[place, one]) for place, one in enumerate(tokens))
+            wanted += float(logprobs[-1, stops].logsumexp(0))
+            assert score == pytest.approx(wanted, abs=1e-3)
+
+
+def test_a_student_that_thinks_scores_after_its_own_rationale(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    decoder = Decoder(model, tokenizer)
+    own = [one.rationale or "" for one in decoder.ask(INPUTS[:2], THINK, 6)]
+    choices = [["red"], ["blue"]]
+    assert decoder.score_choices(INPUTS[:2], choices, THINK, 6) == decoder.score_choices(
+        INPUTS[:2], choices, THINK, 6, rationales=own
+    )
+    with pytest.raises(StudentError, match="one list of choices for each"):
+        decoder.score_choices(INPUTS[:2], choices[:1], THINK, 6)
