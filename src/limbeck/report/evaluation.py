@@ -15,7 +15,8 @@ from limbeck.errors import LimbeckError
 from limbeck.evaluate.result import Result
 from limbeck.report import numbers
 from limbeck.report.figures.chart import inline
-from limbeck.report.sections import Section, sections_of
+from limbeck.report.section import Section
+from limbeck.report.sections import sections_of
 
 
 def write_evaluation(result: Result, out: Path) -> Path:
