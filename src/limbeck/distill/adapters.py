@@ -91,8 +91,42 @@ def merged(model: PreTrainedModel, weights: dict[str, Any], folder: Path | None)
     if folder is not None:
         # The trained rows of the embedding are in it anyway; asking the hub for the rest is not ours.
         found.save_pretrained(folder, save_embedding_layers=False)
-    whole: PreTrainedModel = found.merge_and_unload()
-    return whole
+    return fold(found)
+
+
+def fold(model: PreTrainedModel) -> PreTrainedModel:
+    """`model` without its adapters, which are added to its weights. It is changed.
+
+    Weights of 4 bits become float32 first: what an adapter adds would be lost in their rounding.
+    """
+    adapted: Any = model
+    packed = [
+        (name, layer)
+        for name, layer in adapted.named_modules()
+        if hasattr(layer, "get_delta_weight") and hasattr(layer.base_layer.weight, "quant_state")
+    ]
+    for name, layer in packed:
+        place, _, own = name.rpartition(".")
+        setattr(adapted.get_submodule(place), own, _unpacked(layer))
+    whole: Any = adapted.merge_and_unload()
+    if packed:
+        whole.config.__dict__.pop("quantization_config", None)
+        whole.is_quantized, whole.hf_quantizer = False, None
+    return whole  # type: ignore[no-any-return]
+
+
+def _unpacked(layer: Any) -> Any:
+    """A plain layer with the weights of a layer of 4 bits and of its adapter."""
+    import torch
+    from bitsandbytes.functional import dequantize_4bit
+
+    base = layer.base_layer
+    weight = dequantize_4bit(base.weight.data, base.weight.quant_state).float()
+    plain = torch.nn.Linear(base.in_features, base.out_features, bias=base.bias is not None)
+    plain.weight.data = weight + layer.get_delta_weight("default").float()
+    if base.bias is not None:
+        plain.bias.data = base.bias.data.float()
+    return plain
 
 
 def quantized() -> dict[str, Any]:

@@ -130,7 +130,8 @@ def check_answers(
 ) -> None:
     """What is taught is the verified answer, and the student can write every answer it is taught."""
     offers = dict.fromkeys((task.answer.choices, *(example.choices for example in examples)))
-    for choice, offer in ((choice, offer) for offer in offers for choice in offer):
+    pairs = [(choice, offer) for offer in offers for choice in offer]
+    for choice, offer in pairs:
         back = _back(choice, tokenizer)
         if judge(task, back, choice, offer).score < 1:
             raise PreflightError(

@@ -302,6 +302,8 @@ class _Training:
 def _score(reference: PreTrainedModel, weights: dict[str, torch.Tensor], score: Scorer) -> float:
     import torch
 
+    from limbeck.distill.adapters import fold
+
     with torch.no_grad():
         for name, parameter in reference.named_parameters():
             if name in weights:
@@ -310,8 +312,7 @@ def _score(reference: PreTrainedModel, weights: dict[str, torch.Tensor], score: 
     if plain(reference) is reference:
         return score(reference)
     # What is asked is what will be saved: one model with the adapters merged into it.
-    adapted: Any = copy.deepcopy(reference)
-    return score(adapted.merge_and_unload())
+    return score(fold(copy.deepcopy(reference)))
 
 
 __all__ = ["Progress", "Scorer", "Trained", "Watcher", "compute_dtype", "train"]
