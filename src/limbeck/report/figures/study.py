@@ -208,7 +208,7 @@ def _curve_title(result: StudyResult, panel: str, drawn: Sequence[ArmResult]) ->
 
 def differences(result: StudyResult, arms: Sequence[ArmResult]) -> Figure:
     """Paired differences with their 95 % intervals, around the line of no difference."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for arm in arms:
         versus = arm.versus
         assert versus is not None
