@@ -167,7 +167,9 @@ class _Training:
         free = self.world.agree(free_bytes(self.device))
         if free is None:
             return self.settings.micro_tokens
-        return fit(wanted, free // self.world.size, self.settings, longest)
+        # Processes on processors share one memory; each GPU has its own.
+        sharing = self.world.size if self.device.type == "cpu" else 1
+        return fit(wanted, free // sharing, self.settings, longest)
 
     def resume(self) -> None:
         """Continues from the checkpoint of this run, if there is one."""
