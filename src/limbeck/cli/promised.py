@@ -75,10 +75,12 @@ def _promise(policy: Policy, aim: Aim) -> str:
         how = "what the teacher says" if agrees else "right"
         first = f"at least {aim.value:.1%} of all answers are {how}, whoever gives them"
     elif aim.kind == "regret":
-        worse = "differ from the teacher's" if agrees else "are wrong more often than the teacher's"
+        own = "the answers that this student gives on its own"
+        share = f"{aim.value:.1%} of the calls"
         first = (
-            f"the answers that this student gives on its own {worse} in at most {aim.value:.1%} "
-            "of the calls"
+            f"{own} differ from the teacher's in at most {share}"
+            if agrees
+            else f"{own} are wrong more often than the teacher's would be by at most {share}"
         )
     else:
         first = f"a thousand calls cost at most ${aim.value:,.2f} at the teacher"

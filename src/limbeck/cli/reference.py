@@ -31,6 +31,7 @@ from limbeck.distill.recipes.table import TABLE as RECIPES
 from limbeck.distill.recipes.table import load_recipe
 from limbeck.distill.settings import DistillSettings
 from limbeck.errors import UsageError
+from limbeck.monitor.settings import MonitorSettings
 from limbeck.serve.settings import GatewaySettings, Upstream
 from limbeck.types import (
     AnswerForm,
@@ -92,6 +93,7 @@ def _sections() -> Iterator[str]:
     yield from _model("`[gateway.upstreams.DIALECT]`", Upstream)
     yield from _model("`[assess]`", AssessSettings)
     yield from _model("`[distill]`", DistillSettings)
+    yield from _model("`[monitor]`", MonitorSettings)
     yield from _checks()
     yield from _recipes()
 
