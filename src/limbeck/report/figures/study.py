@@ -53,7 +53,7 @@ def accuracies(result: StudyResult) -> Figure:
                 "text": percent(teacher.accuracy),
             }
         )
-    seeds = [
+    seeds: list[dict[str, Any]] = [
         {"name": arm.name, "value": seed.accuracy} for arm in result.arms for seed in arm.seeds
     ]
     x = alt.X(
@@ -113,12 +113,12 @@ def curve(result: StudyResult, panel: str) -> Figure:
     keys = dict(zip(others, COLOURS * 9, strict=False))
     if CONTROL_RECIPE in series:
         keys[CONTROL_RECIPE] = CONTROL
-    lines = [{"key": arm.name, "value": arm.accuracy} for arm in across]
+    lines: list[dict[str, Any]] = [{"key": arm.name, "value": arm.accuracy} for arm in across]
     keys |= {line["key"]: CONTROL for line in lines}
     if result.teacher is not None:
         lines.append({"key": "teacher", "value": result.teacher.accuracy})
         keys["teacher"] = TEACHER if TEACHER not in keys.values() else FAINT
-    seeds = [
+    seeds: list[dict[str, Any]] = [
         {"key": panel or arm.series, "x": arm.x, "value": seed.accuracy}
         for arm in drawn
         for seed in arm.seeds
