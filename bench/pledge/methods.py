@@ -187,9 +187,7 @@ def _empirical(fit: Judged, bound: Judged, max_risk: float) -> float | None:
 def second_opinion() -> Callable[[Judged, Judged, Floats, Plan], float | None] | None:
     """MAPIE's threshold for the same candidates, or None where it is not installed."""
     try:
-        from mapie.risk_control import (  # type: ignore[import-not-found, unused-ignore]
-            BinaryClassificationController,
-        )
+        from mapie.risk_control import BinaryClassificationController
     except ImportError:
         return None
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limbeck.curate.assess.chains import read_chain, template_of
+from limbeck.curate.assess.chains import read_chain
 from limbeck.curate.chain import words
+from limbeck.curate.structure import template_of
 
 
 def test_two_chains_about_other_inputs_have_one_template() -> None:
