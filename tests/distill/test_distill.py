@@ -86,6 +86,7 @@ def test_a_stopped_run_leaves_no_student_and_continues_to_the_identical_one(
     assert read_card(folder).weights == read_card(student).weights
 
 
+@pytest.mark.slow
 def test_a_killed_run_continues_to_the_identical_student(dataset: Dataset, tmp_path: Path) -> None:
     settings = QUICK.model_copy(update={"steps": 12, "checkpoint_every_s": 1e-9})
     program = (
