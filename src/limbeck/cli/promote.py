@@ -24,7 +24,7 @@ def command(
         float,
         typer.Option(
             help="The share of calls that it decides at first, as in 0.1; the policy in force decides "
-            "the others, until `limbeck monitor --act` or this command without --canary.",
+            "the others, until `limbeck monitor --task T --act` or this command without --canary.",
             min=0.001,
             max=1.0,
         ),

@@ -1,7 +1,7 @@
 """A teacher that was paid to read the chain says that it may not train.
 
-Catches what a judge failed by its rubric, where `limbeck curate --judge` has asked one. Lets pass
-every chain that no judge was asked about, which is all of them by default.
+Catches what a judge failed by its rubric, where `--judge` of `limbeck curate` has asked one. Lets
+pass every chain that no judge was asked about, which is all of them by default.
 """
 
 from __future__ import annotations
