@@ -14,14 +14,16 @@ from fractions import Fraction
 
 from limbeck.curate.formula import (
     Token,
+    Value,
     evaluate,
     operators,
     sides,
+    size,
     value_of,
     without_markup,
 )
 
-_RELATIONS: dict[str, Callable[[Fraction, Fraction], bool]] = {
+_RELATIONS: dict[str, Callable[[Value, Value], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     "≤": operator.le,
@@ -62,8 +64,8 @@ class Equation:
 
     text: str
     relation: str
-    value: Fraction
-    claimed: Fraction
+    value: Value
+    claimed: Value
     right: bool
 
 
@@ -86,7 +88,7 @@ def wrong_equation(text: str) -> tuple[int, Equation] | None:
     return None
 
 
-def show(value: Fraction) -> str:
+def show(value: Value) -> str:
     """A fraction as people write it: `19`, `2.5`, `3.3333`."""
     if value.denominator == 1:
         return str(value.numerator)
@@ -118,7 +120,7 @@ def _compare(text: str, left: list[Token], relation: Token, right: list[Token]) 
         if _converts(left, right):
             return None
         loose = _ROUNDED if operators(left) & {"*", "/"} and _has_decimals(left) else _NOISE
-        holds = abs(value - claimed) <= abs(value) * loose
+        holds = value == claimed or size(value - claimed) <= size(value) * loose
         holds = holds or _close(value, claimed, right) or _runs_on(value, right)
     whole = text[left[0].start : right[-1].end].strip()
     return Equation(whole, relation.text if compares else "=", value, claimed, holds)
@@ -182,7 +184,7 @@ def _same_units(side: list[Token], compares: bool) -> bool:
     return not adds or (len(units) <= 1 and len(percents) == 1)
 
 
-def _close(value: Fraction, claimed: Fraction, right: list[Token]) -> bool:
+def _close(value: Value, claimed: Value, right: list[Token]) -> bool:
     """Equal, or equal as far as the claimed decimals go (rounded or cut)."""
     if value == claimed:
         return True
@@ -196,10 +198,10 @@ def _close(value: Fraction, claimed: Fraction, right: list[Token]) -> bool:
     unit = Fraction(1, 10**decimals)
     if (value / unit).denominator == 1:
         return value in claimed_values
-    return any(abs(value - one) < unit for one in claimed_values)
+    return any(size(value - one) < unit for one in claimed_values)
 
 
-def _runs_on(value: Fraction, right: list[Token]) -> bool:
+def _runs_on(value: Value, right: list[Token]) -> bool:
     """`5 + 3 = 8 + 2 = 10` is careless, but each of its steps is right."""
     numbers = [token for token in right if token.kind == "number"]
     return len(numbers) > 1 and right[0].kind == "number" and value_of(right[0].text) == value

@@ -80,6 +80,7 @@ def find_structure(rows: pl.DataFrame, instruction: str = "") -> Structure | Non
     if there.is_empty():
         return None
     clusters: list[_Cluster] = []
+    heads: dict[str, list[int]] = {}
     known: dict[tuple[str, ...], _Cluster] = {}
     shapes: Counter[str] = Counter()
     steps: Counter[int] = Counter()
@@ -91,7 +92,7 @@ def find_structure(rows: pl.DataFrame, instruction: str = "") -> Structure | Non
         lines = sentences(chain)
         given = set(words(asked))
         told = tuple(once for once, _ in groupby(template_of(line, given) for line in lines))
-        cluster = known.get(told) or _join(told, chain, clusters)
+        cluster = known.get(told) or _join(told, chain, clusters, heads)
         known[told] = cluster
         cluster.chains += 1
         if correct is not None:
@@ -144,13 +145,20 @@ def _kind(line: str, given: set[str]) -> str:
     return "plans" if _PLANS.search(line) else "argues"
 
 
-def _join(told: tuple[str, ...], chain: str, clusters: list[_Cluster]) -> _Cluster:
-    """The first cluster whose first chain has most of the same steps, or a new one."""
+def _join(
+    told: tuple[str, ...], chain: str, clusters: list[_Cluster], heads: dict[str, list[int]]
+) -> _Cluster:
+    """The first cluster whose first chain has most of the same steps, or a new one. `heads` are the
+    places of the first clusters by the steps of their first chains."""
     parts = frozenset(told)
-    for cluster in clusters[:_HEADS]:
-        both = len(parts & cluster.parts)
-        if both and both >= ALIKE * len(parts | cluster.parts):
-            return cluster
+    both = Counter(place for part in parts for place in heads.get(part, ()))
+    for place in sorted(both):
+        all_parts = len(parts) + len(clusters[place].parts) - both[place]
+        if both[place] >= ALIKE * all_parts:
+            return clusters[place]
+    if len(clusters) < _HEADS:
+        for part in parts:
+            heads.setdefault(part, []).append(len(clusters))
     clusters.append(_Cluster(told, chain, parts=parts))
     return clusters[-1]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 import polars as pl
 from pydantic import Field
@@ -18,6 +19,7 @@ from pydantic import Field
 from limbeck.curate.chain import excerpt, numbers
 from limbeck.curate.checks.verdict import CheckSettings, by_row, verdicts
 from limbeck.curate.equations import equations
+from limbeck.curate.formula import Value, size
 from limbeck.types import Task
 
 _SAID = {
@@ -102,15 +104,26 @@ def _words(text: str) -> list[str]:
 def from_nowhere(given: str, chain: str) -> tuple[int, list[str]]:
     """How many different numbers stand in `chain`, and those that nothing accounts for, in order."""
     chain = chain[:_LONGEST]
-    said = {number: Fraction(number) for number in numbers(chain)}
-    known = {abs(Fraction(number)) for number in numbers(given)} | {Fraction(n) for n in _KNOWN}
-    known |= {Fraction(_SAID[word]) for word in _words(given)}
+    said = {number: size(_value(number)) for number in numbers(chain)}
+    known = {size(_value(number)) for number in numbers(given)} | _KNOWN
+    known |= {_SAID[word] for word in _words(given)}
+    if known.issuperset(said.values()):
+        return len(said), []
     for step in equations(chain):
         if step.relation == "=" and step.right:
-            known |= {abs(step.value), abs(step.claimed)}
+            known |= {size(step.value), size(step.claimed)}
     # 25 % is written as 25, as 0.25 and as what is left of it.
-    known |= {value / 100 for value in known} | {1 - value / 100 for value in known}
-    return len(said), [number for number, value in said.items() if abs(value) not in known]
+    return len(said), [
+        number
+        for number, value in said.items()
+        if known.isdisjoint((value, value * 100, 100 - value * 100))
+    ]
+
+
+@lru_cache(maxsize=10_000)
+def _value(number: str) -> Value:
+    """The value of one of `numbers`."""
+    return int(number) if number.removeprefix("-").isdecimal() else Fraction(number)
 
 
 def misquoted(given: str, chain: str) -> str | None:
