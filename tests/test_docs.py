@@ -157,7 +157,7 @@ def test_there_is_code_that_runs_and_settings_that_load() -> None:
 
 def test_the_rows_of_the_guide_are_read_by_its_task_file(workspace: Workspace) -> None:
     page = "docs/your-own-task.md"
-    [(_, toml)] = blocks(page, "toml")
+    [(_, toml), _] = blocks(page, "toml")
     [(_, rows)] = blocks(page, "json")
     (workspace.tasks_folder / "triage.toml").write_text(toml, encoding="utf-8")
     calls = workspace.root / "calls.jsonl"

@@ -14,7 +14,14 @@ from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticSerializationError
 
 SCHEMA = 2
@@ -54,19 +61,22 @@ def text_hash(text: str) -> str:
 
 # ---- the task -----------------------------------------------------------------------------------
 
-AnswerKind = Literal["choice", "number", "text"]
+AnswerKind = Literal["choice", "number", "text", "json"]
 
 
 class AnswerForm(Noun):
     """What an answer of a task looks like.
 
     `choices` are the labels of a `choice` task. A task whose choices differ from call to call
-    leaves them empty and gives them with each trace. `tolerance` is absolute, for `number`.
+    leaves them empty and gives them with each trace. `tolerance` is absolute, for `number` and the
+    numbers in `json`. `json_schema` is the JSON Schema (2020-12) of a `json` answer; without one any
+    JSON is in form.
     """
 
     kind: AnswerKind
     choices: tuple[str, ...] = ()
     tolerance: Annotated[float, Field(ge=0)] = 0.0
+    json_schema: dict[str, Any] = {}
 
     @model_validator(mode="after")
     def _choices_belong_to_choice(self) -> AnswerForm:
@@ -77,6 +87,54 @@ class AnswerForm(Noun):
         if len(set(self.choices)) != len(self.choices):
             raise ValueError(f"choices repeat: {list(self.choices)!r}; wanted each once")
         return self
+
+    @model_validator(mode="after")
+    def _schema_belongs_to_json(self) -> AnswerForm:
+        if not self.json_schema:
+            return self
+        if self.kind != "json":
+            raise ValueError(f"json_schema is given, but kind is {self.kind!r}; wanted 'json'")
+        # Imported on use: only tasks of this kind pay for it.
+        from jsonschema import Draft202012Validator, SchemaError
+        from referencing import Registry
+        from referencing.exceptions import Unresolvable
+        from referencing.jsonschema import DRAFT202012
+
+        try:
+            Draft202012Validator.check_schema(self.json_schema)
+        except SchemaError as error:
+            place = ".".join(map(str, error.absolute_path)) or "the whole"
+            raise ValueError(f"json_schema is no JSON Schema ({place}: {error.message})") from None
+        whole = DRAFT202012.create_resource(self.json_schema)
+        # Nothing is fetched: what a schema refers to must stand in it.
+        resolver = Registry().with_resource("", whole).resolver()
+        for place in _references(self.json_schema):
+            try:
+                resolver.lookup(place)
+            except Unresolvable:
+                raise ValueError(
+                    f"json_schema refers to {place!r}, which it does not hold; "
+                    f"wanted a place within it, such as '#/$defs/NAME'"
+                ) from None
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_an_empty_schema(self, rest: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Students are named by the hash of their whole card: older ones keep their names.
+        written: dict[str, Any] = rest(self)
+        if not self.json_schema:
+            written.pop("json_schema", None)
+        return written
+
+
+def _references(schema: Any) -> list[str]:
+    """Every `$ref` in a JSON Schema."""
+    if isinstance(schema, list):
+        return [place for part in schema for place in _references(part)]
+    if not isinstance(schema, dict):
+        return []
+    own = [schema["$ref"]] if isinstance(schema.get("$ref"), str) else []
+    return own + [place for part in schema.values() for place in _references(part)]
 
 
 class ReplyForm(Noun):

@@ -337,3 +337,20 @@ def test_json_is_found_among_words_and_with_line_breaks_in_its_strings(text: str
     reading = read_reply(NUMBER.model_copy(update={"reply": form}), text)
     assert reading.answer == "6"
     assert reading.rationale is not None
+
+
+@pytest.mark.parametrize(
+    ("after", "answer", "ran_on"),
+    [
+        ('{"a": 1,\n "b": "x. y"}', '{"a":1,"b":"x. y"}', False),
+        ('\n```json\n{"a": 1}\n```\nIs that all?', '{"a":1}', True),
+        ('{"a": 1}\nQ: next?\nAnswer: {"a": 2}', '{"a":1}', True),
+        ('{"a": 1', '{"a": 1', False),
+    ],
+)
+def test_json_after_a_marker_ends_where_it_is_over(after: str, answer: str, ran_on: bool) -> None:
+    task = Task(name="extract", answer=AnswerForm(kind="json"))
+    found = read_reply(task, f"It says so.\nAnswer: {after}")
+    assert found.rationale is not None
+    assert found.rationale.text == "It says so."
+    assert (found.answer, found.ran_on) == (answer, ran_on)

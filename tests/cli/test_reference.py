@@ -56,7 +56,7 @@ def test_a_field_is_described_by_the_docstring_under_it() -> None:
 @pytest.mark.parametrize(
     "row",
     [
-        '| `kind` | `"choice"`, `"number"`, `"text"` | required |  |',
+        '| `kind` | `"choice"`, `"number"`, `"text"`, `"json"` | required |  |',
         "| `tolerance` | number, ≥ 0 | `0.0` |  |",
         "| `port` | integer, ≥ 0, ≤ 65535 | `4100` |  |",
         "| `alpha` | number, > 0, < 1 | `0.5` | Weight of the label task;",

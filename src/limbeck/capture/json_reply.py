@@ -75,8 +75,8 @@ def _read_object(
 
 
 def _left(task: Task, given: dict[str, Any], why: str | None) -> str | None:
-    """What a tool was given beside the rationale: an answer in a task whose answers are texts."""
-    if task.answer.kind != "text":
+    """What a tool was given beside the rationale: an answer in a task whose answers are texts or JSON."""
+    if task.answer.kind not in ("text", "json"):
         return None
     return _written({name: value for name, value in given.items() if name != why})
 

@@ -7,6 +7,7 @@ Only what comes before the first answer's end is ever used.
 from __future__ import annotations
 
 import re
+from json import JSONDecoder
 
 from limbeck.capture.elicit.tags import divide
 from limbeck.capture.json_reply import read_json_reply
@@ -21,6 +22,7 @@ _SENTENCE_END = re.compile(r"[.!?]+[\"'”’)\]*_]*(?=\s|$)")
 _ABBREVIATED = re.compile(
     r"(?:(?<![A-Za-z])[A-Za-z]|\b(?:mr|mrs|ms|dr|st|vs|etc|no|approx|inc|jr|sr))\.$", re.IGNORECASE
 )
+_FENCE = re.compile(r"```[ \t]*(?:json)?[ \t]*\n.*?\n?[ \t]*```", re.DOTALL | re.IGNORECASE)
 _NOTHING = " \t\r\n.,;:!?\"'`*_”’)]"
 
 
@@ -138,6 +140,8 @@ def _is_choice(task: Task) -> bool:
 def _answer_end(task: Task, after: str, choices: tuple[str, ...]) -> int:
     """Where, in the text after the marker, the answer is over."""
     start = len(after) - len(after.lstrip(" \t\r\n*:_"))
+    if task.answer.kind == "json":
+        return _json_end(after, start)
     held = start
     if _is_choice(task):
         # A full stop inside a label ("U.S. army") does not end it.
@@ -148,6 +152,17 @@ def _answer_end(task: Task, after: str, choices: tuple[str, ...]) -> int:
     if task.answer.kind != "text":
         ends.append(_sentence_end(after, held))
     return min((end for end in ends if end >= 0), default=len(after))
+
+
+def _json_end(after: str, start: int) -> int:
+    """Where the JSON is over, on however many lines and with a code fence or without."""
+    fenced = _FENCE.match(after, start)
+    if fenced:
+        return fenced.end()
+    try:
+        return JSONDecoder(strict=False).raw_decode(after, start)[1]
+    except (ValueError, RecursionError):
+        return len(after)
 
 
 def _sentence_end(text: str, start: int) -> int:

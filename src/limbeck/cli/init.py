@@ -19,6 +19,7 @@ class Kind(StrEnum):
     choice = "choice"
     number = "number"
     text = "text"
+    json = "json"
 
 
 _ANSWER = {
@@ -34,6 +35,13 @@ tolerance = 0
 """,
     Kind.text: """\
 kind = "text"
+""",
+    Kind.json: """\
+kind = "json"
+# How far a number in it may be from the truth and still be right.
+tolerance = 0
+# A JSON Schema: what is not of it is not in form. Without one, any JSON is.
+json_schema = { type = "object" }
 """,
 }
 

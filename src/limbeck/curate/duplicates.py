@@ -110,7 +110,7 @@ def near_repeats(
     best = _ranked(train).unique("key", keep="first", maintain_order=True)
     best = best.sort(*_preference(), nulls_last=True)
     texts = sketches.pick(best["text"].to_numpy())
-    if task.answer.kind in ("choice", "number"):
+    if task.answer.kind in ("choice", "number", "json"):
         texts = texts.apart(best["answer"])
     thinned = thin(texts, once=not settings.near)
     nothing = pl.Series("evidence", [None] * frame.height, dtype=pl.String)

@@ -16,6 +16,7 @@ JUDGES = {
     "choice": "limbeck.verify.choice",
     "number": "limbeck.verify.number",
     "text": "limbeck.verify.text",
+    "json": "limbeck.verify.json_value",
 }
 
 

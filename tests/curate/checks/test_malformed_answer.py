@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from limbeck.types import Task
+from limbeck.types import AnswerForm, Task
 
 Evidence = Callable[..., str | None]
 
@@ -32,3 +32,14 @@ def test_a_hedge_names_what_it_hedges_between(
 def test_an_answer_in_form_and_a_missing_one_pass(choice_task: Task, evidence: Evidence) -> None:
     assert evidence("malformed_answer", choice_task, answer="deny", answer_raw="Deny.") is None
     assert evidence("malformed_answer", choice_task, answer_raw=None) is None
+
+
+def test_json_that_is_not_of_the_schema_is_caught_with_its_place(evidence: Evidence) -> None:
+    form = AnswerForm(kind="json", json_schema={"properties": {"n": {"type": "integer"}}})
+    task = Task(name="extract", answer=form)
+    said = evidence("malformed_answer", task, answer_raw='{"n": "a"}')
+    assert said is not None
+    assert said.endswith("is not of the schema: n: 'a' is not of type 'integer'")
+    said = evidence("malformed_answer", task, answer_raw='{"n": 1')
+    assert said is not None
+    assert "is no JSON" in said

@@ -1,8 +1,8 @@
 """The answer is not in the task's form, or hedges between several.
 
 Catches "Answer: probably fine" for a task with the choices `yes` and `no`, "either a or e",
-"deny / exchange" and "7 or 8". Lets pass what normalization repairs without guessing ("(b)",
-"$4.00", "Full Refund.").
+"deny / exchange", "7 or 8", and JSON that is not of the task's schema, with the place of the fault.
+Lets pass what normalization repairs without guessing ("(b)", "$4.00", "Full Refund.", a code fence).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import polars as pl
 from limbeck.curate.chain import excerpt
 from limbeck.curate.checks.verdict import CheckSettings, by_row
 from limbeck.types import Task
+from limbeck.verify.json_value import fault
 from limbeck.verify.table import normalize
 
 _BETWEEN = re.compile(
@@ -31,6 +32,8 @@ def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
     def find(answer: str | None, raw: str | None, choices: list[str]) -> str | None:
         if answer is not None or raw is None or not raw.strip():
             return None
+        if task.answer.kind == "json":
+            return f"the answer {excerpt(raw)!r} {fault(task.answer, raw)}"
         hedged = _named(task, raw, tuple(choices))
         if len(hedged) > 1:
             return f"the answer hedges between {' and '.join(hedged)}: {excerpt(raw)!r}"

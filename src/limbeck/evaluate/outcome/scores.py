@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from limbeck.evaluate.intervals import Interval, wilson
 from limbeck.types import Example, Noun, Task
+from limbeck.verify.json_value import same
 from limbeck.verify.number import parse
 from limbeck.verify.wording import fold
 
@@ -93,7 +94,7 @@ def kind_scores(
         return KindScores(choice=choice_scores(many, flat))
     if task.answer.kind == "number":
         return KindScores(number=number_scores(many, flat))
-    return KindScores(fields=field_scores(many, flat))
+    return KindScores(fields=field_scores(many, flat, task.answer.tolerance))
 
 
 def choice_scores(examples: Sequence[Example], said: Sequence[str | None]) -> ChoiceScores | None:
@@ -166,8 +167,10 @@ def distances(examples: Sequence[Example], said: Sequence[str | None]) -> NDArra
     return found
 
 
-def field_scores(examples: Sequence[Example], said: Sequence[str | None]) -> FieldScores | None:
-    """None where the truths are no JSON objects."""
+def field_scores(
+    examples: Sequence[Example], said: Sequence[str | None], tolerance: float = 0.0
+) -> FieldScores | None:
+    """None where the truths are no JSON objects. `tolerance` is that of numbers, absolute."""
     truths = [_object(example.truth) for example in examples]
     if not any(truths):
         return None
@@ -180,7 +183,7 @@ def field_scores(examples: Sequence[Example], said: Sequence[str | None]) -> Fie
         claimed += len(got or {})
         for field, value in (truth or {}).items():
             there[field] += 1
-            right[field] += got is not None and field in got and _same(got[field], value)
+            right[field] += got is not None and field in got and same(got[field], value, tolerance)
     wanted, both = sum(there.values()), sum(right.values())
     return FieldScores(
         fields=tuple(
@@ -198,9 +201,3 @@ def _object(text: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
-
-
-def _same(got: Any, wanted: Any) -> bool:
-    if isinstance(got, str) and isinstance(wanted, str):
-        return fold(got) == fold(wanted)
-    return bool(got == wanted)
