@@ -126,12 +126,13 @@ def refunds() -> World:
     truth = np.array([item.truth for item in items])
     words = CountVectorizer(ngram_range=(1, 2), min_df=2).fit(texts[:500])
     student = LogisticRegression(max_iter=500, C=1.0).fit(words.transform(texts[:500]), truth[:500])
+    novelty = Novelty.fit(texts[:500])
     return _classified(
         "a linear student of the simulated task refunds",
         student.predict_proba(words.transform(texts[500:])),
         student.classes_,
         truth[500:],
-        np.array([Novelty.fit(texts[:500])(text) for text in texts[500:]]),
+        np.array([novelty(text) for text in texts[500:]]),
     )
 
 
