@@ -354,3 +354,24 @@ def test_json_after_a_marker_ends_where_it_is_over(after: str, answer: str, ran_
     assert found.rationale is not None
     assert found.rationale.text == "It says so."
     assert (found.answer, found.ran_on) == (answer, ran_on)
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "wanted"),
+    [
+        ("choice", "(b)", "(b)"),
+        ("choice", "**neutral.**", None),
+        ("choice", "Neutral", "Neutral"),
+        ("choice", "U.S.", None),
+        ("choice", "no idea", None),
+        ("number", "$4.00", "$4.00"),
+        ("number", "72.", None),
+        ("json", '{"b": 1, "a": 2}', None),
+        ("json", '```\n{"b": 1}\n```', '```\n{"b": 1}\n```'),
+    ],
+)
+def test_what_was_repaired_is_told_as_it_was_written(
+    kind: str, written: str, wanted: str | None
+) -> None:
+    of = task(kind, choices=(*NLI, "U.S.") if kind == "choice" else ())
+    assert read_reply(of, f"So it is.\nAnswer: {written}").repaired == wanted

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from limbeck.curate.curate import curate
-from limbeck.types import Outcome, SplitPlan, Task, Trace
+from limbeck.curate.dataset import read_dataset
+from limbeck.types import Outcome, Rationale, SplitPlan, Task, Trace
 
 Make = Callable[..., Trace]
 LABELS = ("refund", "exchange", "deny")
@@ -90,3 +91,22 @@ def test_every_markdown_table_has_rows_as_wide_as_its_head(folder: Path) -> None
     for lines in tables:
         assert len(lines) > 2
         assert len({line.count("|") for line in lines}) == 1, lines
+
+
+def test_a_repaired_answer_is_counted_shown_and_told_in_its_row(
+    trace: Make, choice_task: Task, tmp_path: Path
+) -> None:
+    wrote = ["(b)", "deny", "Deny", "deny."] * 5
+    made = [trace(f"case {n}", raw=f"It is so.\nAnswer: {text}") for n, text in enumerate(wrote)]
+    made.append(trace("bare", answer="Refund", rationale=Rationale(text="It is broken.")))
+    found = curate(made, {}, choice_task, tmp_path)
+    rows = read_dataset(found.path).rows("train")
+    told = rows.select("teacher_wrote", "teacher_answer").drop_nulls().sort("teacher_wrote")
+    assert sorted(set(told.iter_rows())) == [
+        ("(b)", "exchange"), ("Deny", "deny"), ("Refund", "refund"),
+    ]  # fmt: skip
+    assert told.height == 11
+    card = (found.path / "card.md").read_text()
+    assert "train 11." in card
+    assert "- (b) was read as exchange: 5\n" in card
+    assert "(b) was read as exchange: 5" in (found.path / "card.html").read_text()

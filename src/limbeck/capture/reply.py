@@ -6,8 +6,8 @@ Only what comes before the first answer's end is ever used.
 
 from __future__ import annotations
 
+import json
 import re
-from json import JSONDecoder
 
 from limbeck.capture.elicit.tags import divide
 from limbeck.capture.json_reply import read_json_reply
@@ -31,7 +31,8 @@ class Reading(Noun):
 
     `answer` has the form of the task's answers where it can be brought into it, and stands as it
     was written where it cannot. `rest` is what follows the answer; `ran_on` says that it holds any
-    words. `marker` is the marker as it stood in the reply.
+    words. `marker` is the marker as it stood in the reply. `repaired` is the answer as it was written,
+    where more than the punctuation around it had to be changed to bring it into form.
     """
 
     rationale: Rationale | None
@@ -39,6 +40,7 @@ class Reading(Noun):
     rest: str
     ran_on: bool
     marker: str | None
+    repaired: str | None = None
 
 
 def read_reply(
@@ -67,26 +69,28 @@ def read_reply(
     fields = read_json_reply(task, _before_stop(text, task.reply.stop)[0], blocks)
     if fields is not None:
         why = _rationale(native, fields.rationale, "post_hoc" if fields.after else "elicited")
-        return _without_rest(why, _formed(task, fields.answer or "", choices))
+        return _without_rest(task, why, fields.answer or "", choices)
     tagged, text, ended = divide(text)
     if not ended:
-        return _without_rest(_rationale(native, tagged), None)
+        return _without_rest(task, _rationale(native, tagged), "", choices)
     text, stopped = _before_stop(text, task.reply.stop)
     found = _first_marker(text, task.reply.answer_markers)
     if found is None:
-        rationale, answer, rest = _unmarked(task, text, native or tagged, choices)
+        rationale, written, rest = _unmarked(task, text, native or tagged, choices)
     else:
         before, after = text[: found.start()], text[found.end() :]
         end = _answer_end(task, after, choices or task.answer.choices)
-        answer = _formed(task, after[:end], choices)
+        written = after[:end]
         rationale, rest = before.strip(), after[end:]
     rest += stopped
+    answer = _formed(task, written, choices)
     return Reading(
         rationale=_rationale(native, tagged or rationale),
         answer=answer,
         rest=rest,
         ran_on=bool(rest.strip(_NOTHING)),
         marker=found[0] if found else None,
+        repaired=repaired(task, written, answer),
     )
 
 
@@ -101,8 +105,31 @@ def reread(task: Task, trace: Trace) -> Trace:
     return trace.model_copy(update={"rationale": reading.rationale, "answer": reading.answer})
 
 
-def _without_rest(rationale: Rationale | None, answer: str | None) -> Reading:
-    return Reading(rationale=rationale, answer=answer, rest="", ran_on=False, marker=None)
+def repaired(task: Task, written: str, answer: str | None) -> str | None:
+    """`written` where it is not `answer` but for emphasis and punctuation around it, else None.
+
+    The value of an expression, and JSON put in order, are no repair.
+    """
+    plain = _bare(written).rstrip("*_ ")
+    if answer is None or task.reply.equation or answer in (plain, plain.rstrip(".!? ")):
+        return None
+    if task.answer.kind == "json":
+        try:
+            json.loads(plain)
+        except (ValueError, RecursionError):
+            return plain
+        return None
+    return plain
+
+
+def _without_rest(
+    task: Task, rationale: Rationale | None, written: str, choices: tuple[str, ...]
+) -> Reading:
+    answer = _formed(task, written, choices)
+    changed = repaired(task, written, answer)
+    return Reading(
+        rationale=rationale, answer=answer, rest="", ran_on=False, marker=None, repaired=changed
+    )
 
 
 def _before_stop(text: str, stops: tuple[str, ...]) -> tuple[str, str]:
@@ -121,16 +148,16 @@ def _first_marker(text: str, markers: tuple[str, ...]) -> re.Match[str] | None:
 
 def _unmarked(
     task: Task, text: str, apart: str | None, choices: tuple[str, ...]
-) -> tuple[str, str | None, str]:
-    """`apart` is a rationale that stood apart from the text."""
+) -> tuple[str, str, str]:
+    """Rationale, answer as it was written (empty: none) and rest. `apart` is a rationale that stood
+    apart from the text."""
     if apart is not None or not task.reply.answer_markers:
-        return "", _formed(task, text, choices), ""
+        return "", text, ""
     # Any text would be an answer of a text task, so that a lost marker could never be seen.
-    if task.answer.kind != "text" and (choices or task.answer.choices or not _is_choice(task)):
-        answer = normalize(task, text, choices)
-        if answer is not None:
-            return "", answer, ""
-    return text.strip(), None, ""
+    held = task.answer.kind != "text" and (choices or task.answer.choices or not _is_choice(task))
+    if held and normalize(task, text, choices) is not None:
+        return "", text, ""
+    return text.strip(), "", ""
 
 
 def _is_choice(task: Task) -> bool:
@@ -160,7 +187,7 @@ def _json_end(after: str, start: int) -> int:
     if fenced:
         return fenced.end()
     try:
-        return JSONDecoder(strict=False).raw_decode(after, start)[1]
+        return json.JSONDecoder(strict=False).raw_decode(after, start)[1]
     except (ValueError, RecursionError):
         return len(after)
 
@@ -175,7 +202,7 @@ def _sentence_end(text: str, start: int) -> int:
 
 
 def _formed(task: Task, written: str, choices: tuple[str, ...]) -> str | None:
-    written = written.strip().lstrip("*:_ ").strip()
+    written = _bare(written)
     if not written:
         return None
     if task.reply.equation:
@@ -183,6 +210,10 @@ def _formed(task: Task, written: str, choices: tuple[str, ...]) -> str | None:
         if value is not None:
             return plain_decimal(value)
     return normalize(task, written, choices) or written
+
+
+def _bare(written: str) -> str:
+    return written.strip().lstrip("*:_ ").strip()
 
 
 def _rationale(

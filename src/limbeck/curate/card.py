@@ -22,6 +22,8 @@ from limbeck.types import Task
 
 EXAMPLES = 3
 """Readable examples a reason."""
+REPAIRS = 5
+"""Repaired answers that are shown, those that were written most often."""
 STEPS = 12
 """From so many steps on, chains are one bar."""
 LABELS = 30
@@ -58,6 +60,7 @@ def write_cards(
         "sames": _sames(summary, settings),
         "conflicts": [_conflict(one) for one in summary.conflicts.examples],
         **_reading(folder, task, summary),
+        "repairs": _repairs(folder, summary),
         "clauses": {generator.name: clause(generator.name) for generator in summary.generators},
     }
     for file in ("card.md", "card.html"):
@@ -74,6 +77,26 @@ def _reading(folder: Path, task: Task, summary: Summary) -> dict[str, Any]:
         "lengths": _bars(_length_bins(folder)),
         "steps": _bars(_step_bins(structure)),
         "privacy": find_private([folder / f"{split}.parquet" for split in summary.splits], task),
+    }
+
+
+def _repairs(folder: Path, summary: Summary) -> dict[str, Any]:
+    """How many answers of each split were repaired, and what was most often read as what."""
+    columns = ["teacher_wrote", "teacher_answer"]
+    splits = {
+        split: pl.read_parquet(folder / f"{split}.parquet", columns=columns)
+        .filter(pl.col("teacher_wrote").is_not_null())
+        .with_columns(pl.col("teacher_wrote").str.slice(0, 120))
+        for split in summary.splits
+    }
+    counted = pl.concat(splits.values()).group_by(columns).len()
+    shown = counted.sort("len", *columns, descending=[True, False, False]).head(REPAIRS)
+    return {
+        "splits": {split: rows.height for split, rows in splits.items() if rows.height},
+        "shown": [
+            {"wrote": excerpt(wrote, 80), "read": excerpt(read, 80), "count": count}
+            for wrote, read, count in shown.iter_rows()
+        ],
     }
 
 

@@ -50,13 +50,15 @@ ROWS = pl.Schema(
         "weight": pl.Float64(),
         "teacher_answer": pl.String(),
         "teacher_correct": pl.Boolean(),
+        "teacher_wrote": pl.String(),
     }
 )
 """Columns of a split: the fields of an `Example`, and what the teacher said.
 
 `rationale_origin` is as in a `Rationale`. `answer` is what a student learns to write: the teacher's
 answer in `train`, the truth elsewhere. `teacher_answer` is null where the teacher gave none in form;
-`teacher_correct` is null where only the teacher's own answer is known.
+`teacher_correct` is null where only the teacher's own answer is known. `teacher_wrote` is what stood in
+the reply where the answer had to be repaired to be in form ("(b)", "$4.00"), and null elsewhere.
 """
 
 DROPPED = (
@@ -316,6 +318,7 @@ def _examples(rows: pl.DataFrame, split: str, weight: pl.Expr) -> pl.DataFrame:
         (weight if split == "train" else pl.lit(1.0)).alias("weight"),
         pl.col("answer").alias("teacher_answer"),
         pl.col("correct").alias("teacher_correct"),
+        pl.col("repaired").alias("teacher_wrote"),
     ).cast(ROWS)
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from limbeck.capture.reply import read_reply
+from limbeck.capture.reply import read_reply, repaired
 from limbeck.errors import DatasetError
 from limbeck.store.records import Record, read_outcomes
 from limbeck.store.rows import read_rationale, read_trace
@@ -29,6 +29,7 @@ COLUMNS = pl.Schema(
         "origin": pl.String(),
         "answer": pl.String(),
         "answer_raw": pl.String(),
+        "repaired": pl.String(),
         "reply": pl.String(),
         "ran_on": pl.Boolean(),
         "status": pl.String(),
@@ -46,7 +47,8 @@ COLUMNS = pl.Schema(
 """One row a trace, in the order of the ids.
 
 `key` is the same for two traces that ask the same. `answer` is normalized, null where it is not in
-the task's form; `answer_raw` is as read. `outcome` is the normalized value of the outcome,
+the task's form; `answer_raw` is as read, and `repaired` what was written where that had to be changed
+to be in form. `outcome` is the normalized value of the outcome,
 `correct` whether the answer is right by it; both are null where nobody knows.
 """
 
@@ -155,11 +157,15 @@ def _row(
     name: str, trace: Trace, outcome: Outcome | None, task: Task, asked: PostHoc | None
 ) -> Row:
     rationale, written, ran_on = trace.rationale, trace.answer, False
+    changed = None
     if trace.raw is not None:
         reading = read_reply(task, trace.raw, trace.thinking, trace.choices, trace.blocks)
         rationale, written, ran_on = reading.rationale, reading.answer, reading.ran_on
+        changed = reading.repaired
     choices = trace.choices or task.answer.choices
     answer = None if written is None else normalize(task, written, trace.choices)
+    if trace.raw is None and written is not None:
+        changed = repaired(task, written, answer)
     value = outcome.value if outcome is not None else None
     truth = None if value is None else normalize(task, value, trace.choices)
     if (rationale is None or not rationale.text.strip()) and asked is not None:
@@ -177,6 +183,7 @@ def _row(
         rationale.origin if rationale is not None and chain else None,
         _encodable(answer),
         _encodable(written),
+        _encodable(changed),
         _encodable(trace.raw),
         ran_on,
         trace.status,

@@ -10,7 +10,7 @@ from limbeck.curate.batches import Placing, place_batch
 from limbeck.curate.engine import Engine
 from limbeck.curate.parts import Part, Spill
 
-TEXTS = ("trace_id", "input", "choices", "rationale", "answer_raw")
+TEXTS = ("trace_id", "input", "choices", "rationale", "answer_raw", "repaired")
 
 TABLE = 32_768
 """Traces that are put in order at once."""
