@@ -6,14 +6,14 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 import polars as pl
 
 from limbeck.capture.reply import read_reply, repaired
 from limbeck.errors import DatasetError
-from limbeck.store.records import Record, read_outcomes
-from limbeck.store.rows import read_rationale, read_trace
+from limbeck.store.records import Record, best_outcome
+from limbeck.store.rows import read_outcome, read_rationale, read_trace
 from limbeck.types import Outcome, PostHoc, Rationale, Task, Trace
 from limbeck.verify.table import judge, normalize
 
@@ -58,8 +58,6 @@ Progress = Callable[[str, int], None]
 Row = tuple[Any, ...]
 """The values of `COLUMNS`, in their order."""
 
-T = TypeVar("T", str, str | None)
-
 NO_RATIONALES: Mapping[str, PostHoc] = MappingProxyType({})
 
 
@@ -96,7 +94,7 @@ def read_records(records: Iterable[Record], task: Task) -> pl.DataFrame:
     for record in records:
         try:
             trace = _trace(record.content)
-            outcome = read_outcomes(record.outcomes)
+            outcome = best_outcome(map(_outcome, record.outcomes))
             asked = None if record.rationale is None else read_rationale(record.rationale)
         except ValueError:
             raise DatasetError(
@@ -125,10 +123,30 @@ def _table(rows: Sequence[Row]) -> pl.DataFrame:
     columns = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
     return pl.DataFrame(
         [
-            pl.Series(name, values, dtype=kind)
+            _column(name, kind, values)
             for (name, kind), values in zip(COLUMNS.items(), columns, strict=True)
         ]
     )
+
+
+def _column(name: str, kind: pl.DataType | type[pl.DataType], values: Sequence[Any]) -> pl.Series:
+    if kind == pl.List:
+        return lists(name, values)
+    try:
+        return pl.Series(name, values, dtype=kind)
+    except UnicodeEncodeError:
+        return pl.Series(name, [_encodable(value) for value in values], dtype=kind)
+
+
+def lists(name: str, values: Sequence[Sequence[str]]) -> pl.Series:
+    """A column of lists of texts; polars alone would make a series of each list first."""
+    texts = _column("text", pl.String, [text for texts in values for text in texts])
+    rows = [row for row, texts in enumerate(values) for _ in texts]
+    owners = pl.Series("row", rows, dtype=pl.UInt32)
+    given = pl.DataFrame([owners, texts]).group_by("row", maintain_order=True).agg("text")
+    every = pl.DataFrame({"row": pl.Series(range(len(values)), dtype=pl.UInt32)})
+    found = every.join(given, on="row", how="left", maintain_order="left")["text"]
+    return found.fill_null([]).alias(name)
 
 
 def _trace(content: str) -> Trace:
@@ -137,6 +155,13 @@ def _trace(content: str) -> Trace:
     except ValueError:
         # pydantic's reader refuses the escapes of lone surrogates; the other one is slower.
         return read_trace(content)
+
+
+def _outcome(content: str) -> Outcome:
+    try:
+        return Outcome.model_validate_json(content)
+    except ValueError:
+        return read_outcome(content)
 
 
 def input_key(text: str, choices: Iterable[str]) -> str:
@@ -174,28 +199,28 @@ def _row(
     # In the order of COLUMNS: by name it would take twice as long.
     return (
         name,
-        _encodable(trace.input),
-        [_encodable(choice) for choice in choices],
-        _encodable(input_key(trace.input, trace.choices)),
-        _encodable(trace.group),
+        trace.input,
+        choices,
+        input_key(trace.input, trace.choices),
+        trace.group,
         trace.split,
-        _encodable(chain or None),
+        chain or None,
         rationale.origin if rationale is not None and chain else None,
-        _encodable(answer),
-        _encodable(written),
-        _encodable(changed),
-        _encodable(trace.raw),
+        answer,
+        written,
+        changed,
+        trace.raw,
         ran_on,
         trace.status,
-        _encodable(trace.stop_reason),
-        _encodable(truth),
-        _encodable(value),
+        trace.stop_reason,
+        truth,
+        value,
         outcome.source if outcome is not None else None,
         _is_correct(task, trace, answer, truth, outcome),
         trace.provenance.source,
-        _encodable(trace.provenance.generator),
+        trace.provenance.generator,
         trace.provenance.simulated,
-        _encodable(trace.provenance.licence),
+        trace.provenance.licence,
     )
 
 
@@ -222,7 +247,7 @@ def _is_correct(
     return outcome.correct
 
 
-def _encodable(text: T) -> T:
+def _encodable(text: str | None) -> str | None:
     """Half a surrogate pair is legal in JSON and illegal in UTF-8, which Parquet is written in."""
     if text is None or text.isascii():
         return text

@@ -8,6 +8,7 @@ from itertools import islice
 import polars as pl
 
 from limbeck.curate.batches import RAW
+from limbeck.curate.frame import lists
 from limbeck.store.records import Record
 from limbeck.store.rows import outcome_row, rationale_row
 from limbeck.types import Outcome, PostHoc, Trace
@@ -45,7 +46,9 @@ def tables(pages: Iterable[Sequence[Record]]) -> Iterator[pl.DataFrame]:
 
 
 def _table(records: Sequence[Record]) -> pl.DataFrame:
-    return pl.DataFrame(dict(zip(RAW, zip(*records, strict=True), strict=True)), schema=RAW)
+    columns = dict(zip(RAW, zip(*records, strict=True), strict=True))
+    outcomes = lists("outcomes", columns["outcomes"])
+    return pl.DataFrame({**columns, "outcomes": outcomes}, schema=RAW)
 
 
 def _record(trace: Trace, outcome: Outcome | None, asked: PostHoc | None) -> Record:

@@ -23,6 +23,8 @@ from limbeck.types import Noun
 
 SAMPLE = 2_000
 """Chains that are read; the rows of a dataset stand in an order of chance, so the first ones are one."""
+TRACED = 500
+"""Of those, the chains whose numbers are looked for in their inputs and steps."""
 SHOWN = 10
 """Templates and shapes that are shown; the rest are counted."""
 ALIKE = 0.6
@@ -51,7 +53,7 @@ class Template(Noun):
 class Structure(Noun):
     """Of the `chains` that were read; `templates` counts all clusters, `effective` those that would be
     as many if all were equally frequent. `steps` is how many chains have so many steps, and
-    `from_nowhere` the middle share of a chain's numbers that nothing accounts for."""
+    `from_nowhere` the middle share of a chain's numbers that nothing accounts for, among `TRACED`."""
 
     chains: int
     templates: int
@@ -100,9 +102,9 @@ def find_structure(rows: pl.DataFrame, instruction: str = "") -> Structure | Non
         shapes[" → ".join(shape_of(lines, given))] += 1
         steps[len(lines)] += 1
         said += sum(len(line.split()) for line in lines)
-        numbers, strange = from_nowhere(f"{instruction}\n{asked}", chain)
-        if numbers:
-            shares.append(len(strange) / numbers)
+        if steps.total() <= TRACED:
+            numbers, strange = from_nowhere(f"{instruction}\n{asked}", chain)
+            shares += [len(strange) / numbers] if numbers else []
     clusters.sort(key=lambda one: (-one.chains, one.first))
     return Structure(
         chains=there.height,

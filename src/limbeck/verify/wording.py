@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _AROUND = " \t\r\n\"'`*_“”‘’«»"
 _ARTICLE = re.compile(r"^(?:an?|the)\s+(?=\S)", re.IGNORECASE)
@@ -40,6 +41,7 @@ def stem(text: str) -> str:
     return " ".join(_stem_word(word) for word in words)
 
 
+@lru_cache(maxsize=10_000)
 def _stem_word(word: str) -> str:
     if len(word) > 4 and word.endswith("ies"):
         word = word[:-3] + "y"
