@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from limbeck.curate.curate import examine
+from limbeck.curate.curate import curate, examine
+from limbeck.curate.dataset import read_dataset
 from limbeck.types import Task, Trace
 
 Make = Callable[..., Trace]
@@ -52,3 +54,28 @@ def test_empty_splits_and_unseen_labels_are_named(trace: Make, choice_task: Task
     said = caveats(choice_task, traces)
     assert "The split validation is empty: its share in the task file is 0." in said
     assert "No training example has the answer 'deny', which test asks for." in said
+
+
+def test_a_template_that_has_most_of_the_chains_is_named(
+    trace: Make, choice_task: Task, tmp_path: Path
+) -> None:
+    def said(common: int) -> list[str]:
+        others = ("apples", "stars", "rivers", "clocks", "doors")
+        chains = [
+            f"The case {n} is older than 30 days."
+            if n < common
+            else f"Nobody likes {others[n % 5]} made of {others[n // 5 % 5]} and {others[n // 25]}."
+            for n in range(120)
+        ]
+        made = [
+            trace(f"case {n}", raw=f"{chain}\nAnswer: {LABELS[n % 3]}")
+            for n, chain in enumerate(chains)
+        ]
+        found = curate(made, {}, choice_task, tmp_path)
+        assert read_dataset(found.path).manifest.caveats == found.caveats
+        return [line for line in found.caveats if "reasoning templates" in line]
+
+    [line] = said(90)
+    assert "has 75% of the 120 training chains that were read" in line
+    assert "is older than 30 days." in line
+    assert said(30) == []

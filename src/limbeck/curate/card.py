@@ -39,6 +39,7 @@ def write_cards(
     rows: pl.DataFrame,
     summary: Summary,
     caveats: tuple[str, ...],
+    structure: Structure | None,
     texts: Callable[[pl.DataFrame], pl.DataFrame],
 ) -> None:
     """Write `card.md` and `card.html` into `folder`; the same content gives the same bytes.
@@ -59,7 +60,7 @@ def write_cards(
         "others": settings.model_dump(include={"duplicates", "contamination"}),
         "sames": _sames(summary, settings),
         "conflicts": [_conflict(one) for one in summary.conflicts.examples],
-        **_reading(folder, task, summary),
+        **_reading(folder, task, summary, structure),
         "repairs": _repairs(folder, summary),
         "clauses": {generator.name: clause(generator.name) for generator in summary.generators},
     }
@@ -67,11 +68,17 @@ def write_cards(
         (folder / file).write_text(_render(file, view), "utf-8")
 
 
-def _reading(folder: Path, task: Task, summary: Summary) -> dict[str, Any]:
-    """What only the texts of the finished dataset tell."""
+def read_structure(folder: Path, task: Task) -> Structure | None:
+    """The structure of the training chains of the finished tables in `folder`."""
     columns = ["input", "rationale", "teacher_correct"]
     train = pl.read_parquet(folder / "train.parquet", columns=columns, n_rows=SAMPLE)
-    structure = find_structure(train, task.instruction)
+    return find_structure(train, task.instruction)
+
+
+def _reading(
+    folder: Path, task: Task, summary: Summary, structure: Structure | None
+) -> dict[str, Any]:
+    """What only the texts of the finished dataset tell."""
     return {
         "structure": structure,
         "lengths": _bars(_length_bins(folder)),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import polars as pl
 from scipy.stats import binomtest
 
+from limbeck.curate.structure import Structure
 from limbeck.curate.summary import Summary
 from limbeck.types import Task
 
@@ -16,6 +17,9 @@ TIMES = 2.0
 """A check that drops one label this many times as often as the rest changes what is learned."""
 NEAR = 0.2
 """A share of near-duplicates above this means that there is less data than it seems."""
+TEMPLATE = 0.5
+"""A reasoning template with more than this share of the chains leaves little to learn beside it."""
+_CHAINS_AT_LEAST = 100
 _DROPS_AT_LEAST = 10
 _ROWS_AT_LEAST = 20
 _SURE = 0.001
@@ -34,6 +38,21 @@ def find_caveats(rows: pl.DataFrame, summary: Summary, task: Task) -> tuple[str,
         *_about_checks(train, summary),
         *_about_labels(train, summary, task),
     )
+
+
+def about_templates(structure: Structure | None) -> Iterator[str]:
+    """Whether one reasoning template stands for too many of the training chains."""
+    if structure is None or structure.chains < _CHAINS_AT_LEAST:
+        return
+    first = structure.top[0]
+    share = first.chains / structure.chains
+    if share > TEMPLATE:
+        right = f", {first.right:,} of {first.known:,} right" if first.known else ""
+        yield (
+            f"One of {structure.templates:,} reasoning templates has {share:.0%} of the "
+            f"{structure.chains:,} training chains that were read{right}: a student learns little "
+            f"else, and inputs that need another way suffer first. One reads: {first.example!r}"
+        )
 
 
 def _about_provenance(summary: Summary) -> Iterator[str]:

@@ -23,7 +23,8 @@ import polars as pl
 from pydantic import ValidationError
 
 import limbeck
-from limbeck.curate.card import write_cards
+from limbeck.curate.card import read_structure, write_cards
+from limbeck.curate.caveats import about_templates
 from limbeck.curate.checks.wrong_answer import weights
 from limbeck.curate.examination import Examination
 from limbeck.curate.originals import TEXTS
@@ -172,19 +173,21 @@ def write_dataset(out_dir: Path, examined: Examination) -> DatasetInfo:
     task, settings, summary = examined.task, examined.settings, examined.summary
     with disk(out_dir), _half_written(out_dir) as folder:
         _write_tables(folder, examined)
+        structure = read_structure(folder, task)
+        caveats = (*examined.caveats, *about_templates(structure))
         manifest = Manifest(
             code=limbeck.__version__,
             task=task,
             settings=settings,
             summary=summary,
-            caveats=examined.caveats,
+            caveats=caveats,
             files=_hashes(folder),
         )
         manifest = manifest.model_copy(update={"hash": manifest.derived_hash()})
         name = f"{task.name}-{manifest.hash.removeprefix('sha256:')[:8]}"
         write_cards(
             folder, name, manifest.hash, task, settings, examined.rows, summary,
-            examined.caveats, examined.texts,
+            caveats, structure, examined.texts,
         )  # fmt: skip
         manifest = manifest.model_copy(update={"files": _hashes(folder)})
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", "utf-8")
@@ -195,7 +198,7 @@ def write_dataset(out_dir: Path, examined: Examination) -> DatasetInfo:
         hash=manifest.hash,
         splits=summary.splits,
         summary=summary,
-        caveats=examined.caveats,
+        caveats=caveats,
         reused=reused,
     )
 
