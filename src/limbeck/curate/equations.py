@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -75,14 +75,12 @@ def equations(text: str) -> list[Equation]:
     >>> [e.right for e in equations("12 + 7 = 19. Then 19 - 4 = 14.")]
     [True, False]
     """
-    text = without_markup(text)
-    found = (_compare(text, *formula) for formula in sides(text))
-    return [equation for equation in found if equation is not None]
+    return list(_equations(text))
 
 
 def wrong_equation(text: str) -> tuple[int, Equation] | None:
     """The first equation of `text` that does not hold, and its place among all of them, from 1."""
-    for place, equation in enumerate(equations(text), start=1):
+    for place, equation in enumerate(_equations(text), start=1):
         if not equation.right:
             return place, equation
     return None
@@ -93,6 +91,14 @@ def show(value: Value) -> str:
     if value.denominator == 1:
         return str(value.numerator)
     return f"{float(value):.4f}".rstrip("0").rstrip(".")
+
+
+def _equations(text: str) -> Iterator[Equation]:
+    text = without_markup(text)
+    for formula in sides(text):
+        equation = _compare(text, *formula)
+        if equation is not None:
+            yield equation
 
 
 def _compare(text: str, left: list[Token], relation: Token, right: list[Token]) -> Equation | None:

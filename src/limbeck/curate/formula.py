@@ -112,18 +112,17 @@ def _tokens(text: str) -> Iterator[Token]:
 Sides = tuple[list[Token], Token, list[Token]]
 
 
-def sides(text: str) -> list[Sides]:
+def sides(text: str) -> Iterator[Sides]:
     """What stands left and right of each relation, up to where the formula breaks off."""
-    found: list[Sides] = []
     parts: list[list[Token]] = [[]]
     relations: list[Token] = []
     before: Token | None = None
     tainted = False
 
-    def close() -> None:
-        if not tainted:
+    def closed() -> Iterator[Sides]:
+        if relations and not tainted:
             formulas = zip(parts, relations, parts[1:], strict=False)
-            found.extend(formula for formula in formulas if formula[0] and formula[2])
+            yield from (formula for formula in formulas if formula[0] and formula[2])
 
     for token in _tokens(text):
         side = parts[-1]
@@ -139,11 +138,10 @@ def sides(text: str) -> list[Sides]:
         elif token.kind == "word" and _is_unit(side, token):
             side.append(token)
         else:
-            close()
+            yield from closed()
             parts, relations, tainted = [[]], [], False
         before = token
-    close()
-    return found
+    yield from closed()
 
 
 def _scales(before: Token | None, first: Token) -> bool:
