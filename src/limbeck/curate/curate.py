@@ -28,6 +28,7 @@ from limbeck.curate.examination import Examination
 from limbeck.curate.frame import NO_RATIONALES, Progress
 from limbeck.curate.inspect import inspect
 from limbeck.curate.refusal import refusal
+from limbeck.curate.semantic import load_embedder
 from limbeck.curate.settings import CurateSettings, resolve_settings
 from limbeck.curate.sources import batches_of
 from limbeck.errors import DatasetError
@@ -96,4 +97,7 @@ def examine_records(
     files are) until the examination is closed. `engine` does the work; it is closed with it.
     """
     settings = settings or resolve_settings(task)
+    if settings.duplicates.embedder is not None:
+        # What is missing is said before the work, not after it.
+        load_embedder(settings.duplicates.embedder)
     return inspect(records, task, settings, progress, evaluation, spill_to, engine or Here())

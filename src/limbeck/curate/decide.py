@@ -12,6 +12,7 @@ from limbeck.curate import contamination, duplicates, splits
 from limbeck.curate.contamination import Contamination, Evaluation, Hits, Lookup
 from limbeck.curate.grams import Places
 from limbeck.curate.near import Sketches
+from limbeck.curate.semantic import load_embedder, semantic_repeats
 from limbeck.curate.settings import CurateSettings
 from limbeck.curate.truth import settle
 from limbeck.types import Task
@@ -87,6 +88,14 @@ def decide(
         left, task, settings.duplicates, found.inputs, _texts(left)
     )
     frame = _drop_found(frame, "near_duplicate", lambda _: repeated)
+    embedder = settings.duplicates.embedder
+    if embedder is not None:
+        embed = load_embedder(embedder)
+        frame = _drop_found(
+            frame,
+            "same_meaning",
+            lambda left: semantic_repeats(left, task, settings.duplicates, lookup, embed),
+        )
     return Decided(frame.drop("at", "looked", "failed_check", "failed_evidence"), clusters, counts)
 
 

@@ -44,6 +44,11 @@ class DuplicateSettings(Noun):
     """Bytes of a piece; a word of English has about six."""
     numbers: bool = True
     """Whether texts that differ in a number are different, however alike they are."""
+    embedder: str | None = None
+    """Local folder of a model2vec model: inputs of `train` that mean the same in other words and have the
+    same answer are then dropped, but for one. Needs the extra `embed`."""
+    meaning: float = Field(0.95, ge=0.5, le=1)
+    """Cosine of the vectors of two inputs from which on they mean the same."""
 
 
 class Clusters(Noun):
@@ -105,10 +110,7 @@ def near_repeats(
     `rows` says which of the `sketches` is that of each row's input. Without `settings.near` nothing
     is dropped, and the clusters are counted all the same.
     """
-    train = frame.with_columns(text=pl.Series(rows)).filter(pl.col("split") == "train")
-    # Several chains of one input are one text, which its best trace stands for.
-    best = _ranked(train).unique("key", keep="first", maintain_order=True)
-    best = best.sort(*_preference(), nulls_last=True)
+    best = in_preference(frame.with_columns(text=pl.Series(rows)))
     texts = sketches.pick(best["text"].to_numpy())
     if task.answer.kind in ("choice", "number", "json"):
         texts = texts.apart(best["answer"])
@@ -129,6 +131,14 @@ def near_repeats(
     found = frame.select("key", "split").join(lost, on="key", how="left", maintain_order="left")
     mine = pl.when(pl.col("split") == "train").then(said)
     return found.select(mine.alias("evidence")).get_column("evidence"), thinned.clusters
+
+
+def in_preference(frame: pl.DataFrame) -> pl.DataFrame:
+    """The best training row of each input, the best input first."""
+    train = frame.filter(pl.col("split") == "train")
+    # Several chains of one input are one text, which its best trace stands for.
+    best = _ranked(train).unique("key", keep="first", maintain_order=True)
+    return best.sort(*_preference(), nulls_last=True)
 
 
 def thin(sketches: Sketches, once: bool = False) -> Thinned:
