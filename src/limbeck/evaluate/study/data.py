@@ -20,7 +20,7 @@ from limbeck.verify.table import normalize
 
 NOT_OF_QUALITY = (
     "failed_call", "student_reply", "contamination", "leakage", "near_leakage",
-    "duplicate", "near_duplicate", "conflicting_truth", "unknown_truth",
+    "duplicate", "near_duplicate", "same_meaning", "conflicting_truth", "unknown_truth",
 )  # fmt: skip
 """Reasons of the curation that say nothing about how good a reply is."""
 
@@ -82,6 +82,7 @@ def dropped_for_quality(dataset: Dataset) -> pl.DataFrame:
         pl.lit(1.0).alias("weight"),
         pl.col("answer").alias("teacher_answer"),
         (pl.col("answer") == pl.col("truth")).alias("teacher_correct"),
+        pl.lit(None, dtype=pl.String).alias("teacher_wrote"),
     ).cast(ROWS)
 
 
