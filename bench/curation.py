@@ -52,7 +52,7 @@ def main() -> None:
     records = given.records or (5_000 if quick else 100_000)
     asked = {
         "records": records,
-        "peer_records": given.peer_records or (1_000 if quick else 10_000),
+        "peer_records": given.peer_records or (1_000 if quick else 5_000),
         "rounds": given.rounds or (1 if quick else 3),
         "million": (0 if quick else 1_000_000) if given.million is None else given.million,
         "seed": 1,
