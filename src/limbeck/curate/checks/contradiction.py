@@ -18,6 +18,7 @@ import polars as pl
 from limbeck.curate.chain import excerpt, numbers, sentences, words
 from limbeck.curate.checks.verdict import CheckSettings, by_row
 from limbeck.curate.equations import equations, show
+from limbeck.curate.formula import Value
 from limbeck.types import Task
 
 _CUE = re.compile(
@@ -178,7 +179,7 @@ def _other_number(chain: str, answer: str, task: Task) -> str | None:
     said = last
     for step in here:
         said = said.replace(step.text, " ")
-    results = [Fraction(number) for number in numbers(said)]
+    results: list[Value] = [Fraction(number) for number in numbers(said)]
     results += [value for step in here for value in (step.claimed, step.value)]
     if _UNFINISHED.search(said) or any(_says(result, given, task) for result in results):
         return None
@@ -194,7 +195,7 @@ def _other_number(chain: str, answer: str, task: Task) -> str | None:
     return None
 
 
-def _says(found: Fraction, given: Fraction, task: Task) -> bool:
+def _says(found: Value, given: Fraction, task: Task) -> bool:
     """Equal within the task's tolerance, up to rounding, sign of a loss, or per cent."""
     tolerance = Fraction(str(task.answer.tolerance))
     if abs(found - given) <= tolerance or found == -given:

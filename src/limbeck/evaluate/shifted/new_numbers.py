@@ -12,7 +12,7 @@ import re
 from fractions import Fraction
 
 from limbeck.curate.equations import show
-from limbeck.curate.formula import Token, operators, sides, value_of, without_markup
+from limbeck.curate.formula import Token, Value, operators, sides, value_of, without_markup
 from limbeck.curate.formula import evaluate as value
 from limbeck.evaluate.shifted.change import Changed
 from limbeck.types import Example
@@ -55,7 +55,7 @@ def _like(text: str, rng: random.Random) -> str:
     return f"{drawn}.{rng.randint(1, 10 ** len(part) - 1):0{len(part)}d}"
 
 
-Program = list[tuple[list[Token], Fraction]]
+Program = list[tuple[list[Token], Value]]
 """Left sides in their order, each with what it came to."""
 
 
@@ -64,7 +64,7 @@ def _program(example: Example) -> Program | None:
     truth = parse(example.truth)
     if truth is None or not example.rationale:
         return None
-    inputs = {Fraction(text) for text in _NUMBER.findall(example.input)}
+    inputs: set[Value] = {Fraction(text) for text in _NUMBER.findall(example.input)}
     known, used = set(inputs), False
     program: Program = []
     for left, relation, right in sides(without_markup(example.rationale)):
@@ -83,9 +83,9 @@ def _program(example: Example) -> Program | None:
     return None if inputs & {came for _, came in program[:-1]} else program
 
 
-def _run(program: Program, numbers: dict[Fraction, Fraction]) -> Fraction | None:
-    known = dict(numbers)
-    came: Fraction | None = None
+def _run(program: Program, numbers: dict[Value, Value]) -> Value | None:
+    known: dict[Value, Value] = dict(numbers)
+    came: Value | None = None
     for left, before in program:
         tokens = [
             Token(token.kind, _spelled(known[value_of(token.text)]), token.start, token.end)
@@ -100,7 +100,7 @@ def _run(program: Program, numbers: dict[Fraction, Fraction]) -> Fraction | None
     return came
 
 
-def _spelled(number: Fraction) -> str:
+def _spelled(number: Value) -> str:
     if number.denominator == 1:
         return str(number.numerator)
     return f"{float(number):.6f}".rstrip("0")

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from limbeck.curate.chain import numbers
 from limbeck.curate.equations import equations
+from limbeck.curate.formula import Value
 from limbeck.evaluate.signals.reading import Reading
 
 
@@ -17,6 +18,6 @@ def read(reading: Reading) -> float:
     said = numbers(rationale) if rationale else []
     if not rationale or not said:
         return 1.0
-    known = {Fraction(number) for number in numbers(reading.input)}
+    known: set[Value] = {Fraction(number) for number in numbers(reading.input)}
     known.update(step.value for step in equations(rationale) if step.relation == "=")
     return sum(Fraction(number) in known for number in said) / len(said)
