@@ -177,6 +177,18 @@ def test_a_process_that_appends_much_sorts_in_by_itself(
     assert waiting(path) == 0
 
 
+@pytest.mark.parametrize("sorted_in", [False, True])
+def test_more_names_than_fit_in_a_query_are_found(
+    store: Store, make: Make, sorted_in: bool
+) -> None:
+    many = [make(str(number), request_id=f"r{number}") for number in range(1200)]
+    store.append(many)
+    if sorted_in:
+        store.sort_in()
+    assert len(store.find_all("request_id", [f"r{number}" for number in range(1300)])) == 1200
+    assert len(store.find_all("trace_id", [trace.id for trace in many])) == 1200
+
+
 def test_blobs_are_appended_with_their_traces(store: Store, make: Make) -> None:
     data = "the instructions"
     store.append([make(skeleton=text_hash(data))], {text_hash(data): data.encode()})

@@ -327,13 +327,14 @@ class Store:
     def find_all(self, key: Key, names: Collection[str]) -> dict[str, Trace]:
         """By name, the traces that `find` would find."""
         asked = {plain(name) or "": name for name in names}
-        name = "id" if key == "trace_id" else key
-        column = schema.traces.c[name]
+        column = schema.traces.c["id" if key == "trace_id" else key]
         table, former = schema.traces, schema.former_ids
         found: dict[str, Trace] = {}
         with self._reading() as connection:
             for some in blob_rows.chunks(list(asked)):
-                query = sa.select(column, table.c.id, table.c.content).where(_named(name, some))
+                query = sa.select(column, table.c.id, table.c.content).where(
+                    _named(column.name, some)
+                )
                 rows = list(connection.execute(query.order_by(table.c.position)))
                 if key == "trace_id":
                     renamed = sa.select(former.c.id, table.c.id, table.c.content)
