@@ -137,7 +137,7 @@ def run(world: World, plan: Plan, seed: int) -> dict[str, Any]:
             tested = random.integers(0, len(world.right), plan.n - n_fit)
             bound = _judged(score, world.right, tested)
             found = learn_then_test(fit, bound, at_most_wrong(plan.max_risk), enough, plan.delta)
-            passed = found.threshold if found.p_value <= plan.delta else None
+            passed = found.threshold if found.passed else None
             tallies["ours"].add(*ranked.at(passed))
             tallies["empirical"].add(*ranked.at(_empirical(fit, bound, plan.max_risk)))
             calls = np.concatenate([rows, tested])

@@ -145,13 +145,12 @@ def _for_all(halves: Halves, aim: Aim) -> dict[str, Any]:
     """One threshold for all calls, tested as the aim wants it."""
     enough = fewest_calls(aim.value if aim.kind == "risk" else 0.05, aim.delta)
     tested = learn_then_test(halves.fitted, halves.bound, promise_of(aim), enough, aim.delta)
-    passed = tested.p_value <= aim.delta
     risk = aim.value
     if aim.kind != "risk":
         # The threshold was chosen among so many by the same calls: the bound holds for all of them.
         delta = aim.delta / CANDIDATES
         risk = min(upper_risk(tested.errors, tested.kept, delta), 1.0) if tested.kept else 1.0
-    return {**_numbers(tested, passed), "max_risk": risk}
+    return {**_numbers(tested), "max_risk": risk}
 
 
 def promise_of(aim: Aim) -> Promise:
@@ -186,8 +185,8 @@ def _within_budget(halves: Halves, aim: Aim) -> dict[str, Any]:
     kept, errors = tested.kept, tested.errors
     p_value = float(stats.binom.cdf(n_bound - kept, n_bound, share))
     passed = p_value <= delta and math.isfinite(threshold)
-    found = Trial(threshold, kept, errors, p_value)
-    return {**_numbers(found, passed), "max_risk": upper_risk(errors, kept, delta)}
+    found = Trial(threshold, kept, errors, p_value, passed)
+    return {**_numbers(found), "max_risk": upper_risk(errors, kept, delta)}
 
 
 def asked_at_most(aim: Aim) -> float:
@@ -224,7 +223,7 @@ def _by_group(halves: Halves, answers: Answers, aim: Aim) -> dict[str, Any]:
             delta,
         )
         n_bound = int((~halves.fit & halves.usable & member).sum())
-        numbers = _numbers(tested, tested.p_value <= delta)
+        numbers = _numbers(tested)
         rules.append(GroupRule(name=name, n_bound=n_bound, **numbers))
     passed = [rule for rule in rules if rule.threshold is not None]
     return {
@@ -239,9 +238,9 @@ def _by_group(halves: Halves, answers: Answers, aim: Aim) -> dict[str, Any]:
     }
 
 
-def _numbers(tested: Trial, passed: bool) -> dict[str, Any]:
+def _numbers(tested: Trial) -> dict[str, Any]:
     return {
-        "threshold": tested.threshold if passed else None,
+        "threshold": tested.threshold if tested.passed else None,
         "n_accepted": tested.kept,
         "n_errors": tested.errors,
         "p_value": tested.p_value if tested.kept else None,

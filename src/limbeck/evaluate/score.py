@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 FOLDS = 5
+STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 ENOUGH_FOR_KNOTS = 200
 """Replies from which on the probabilities are corrected by isotonic regression."""
 ENOUGH_FOR_STEPS = 400
@@ -74,12 +75,26 @@ def fit_logistic(signals: Floats, right: Bools) -> Score:
     scale = np.where(spread > 1e-9, spread, 1.0)
     if len(np.unique(right)) < 2:
         return Score("logistic", center, scale, np.array([1.0] + [0.0] * (width - 1)), 0.0)
-    model = LogisticRegression(C=1.0, max_iter=1000)
+    standard = (signals - center) / scale
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.fit((signals - center) / scale, right)
+        strength = _strength(standard, right)
+        model = LogisticRegression(C=strength, max_iter=1000).fit(standard, right)
     weights = model.coef_[0].astype(np.float64)
     return Score("logistic", center, scale, weights, float(model.intercept_[0]))
+
+
+def _strength(standard: Floats, right: Bools) -> float:
+    """How freely the weights may follow the replies (the inverse of the penalty), chosen by the
+    likelihood of replies that a fit did not see: with few wrong ones, many signals mislead."""
+    from sklearn.linear_model import LogisticRegressionCV
+
+    if min(int(right.sum()), int((~right).sum())) < FOLDS:
+        return STRENGTHS[0]
+    model = LogisticRegressionCV(
+        Cs=list(STRENGTHS), cv=FOLDS, scoring="neg_log_loss", max_iter=1000
+    ).fit(standard, right)
+    return float(np.ravel(model.C_)[0])
 
 
 def fit_boosted(signals: Floats, right: Bools) -> Score:
