@@ -14,7 +14,6 @@ minutes).
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import random
 import subprocess
@@ -22,13 +21,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import aiohttp
 import numpy as np
+import urllib3
 
 import limbeck
 from limbeck.capture.reply import read_reply
@@ -48,6 +48,7 @@ RESULTS = Path(__file__).parent / "results" / "cascade.json"
 TASK = "refunds"
 GOAL_S = 0.2
 MODES = ("record", "cascade")
+THREADS = 256
 
 
 class Asked(NamedTuple):
@@ -103,7 +104,7 @@ def _measure(workspace: Workspace, given: argparse.Namespace) -> dict[str, Any]:
             workspace.write_task(task.model_copy(update={"mode": mode}))
             with _gateway(workspace, given.latency, mode) as url:
                 some = items[at * number : (at + 1) * number]
-                asked[mode] = asyncio.run(_load(url, task, some, given.rate, seed=at))
+                asked[mode] = _load(url, task, some, given.rate, seed=at)
         rounds.append({mode: _numbers(asked[mode]) for mode in MODES} | _pair(asked))
     workspace.write_task(task)
     policy = promotion.policy
@@ -141,33 +142,30 @@ def _gateway(workspace: Workspace, latency_s: float, mode: str) -> Iterator[str]
             yield gateway.url
 
 
-async def _load(url: str, task: Task, items: Sequence[Item], rate: float, seed: int) -> list[Asked]:
-    """Asks every item at its moment; each round of this generator waits for nobody."""
+def _load(url: str, task: Task, items: Sequence[Item], rate: float, seed: int) -> list[Asked]:
+    """Asks every item at its moment, whether or not earlier ones are answered."""
     draw = random.Random(seed)
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector) as session:
+    pool = urllib3.PoolManager(maxsize=THREADS, retries=False)
+    with ThreadPoolExecutor(THREADS) as threads:
         for item in items[:20]:  # connections, caches and the student are warm afterwards
-            await _ask(session, url, task, item, -1)
+            _ask(pool, url, task, item, -1)
         began, at, calls = time.perf_counter(), 0.0, []
         for number, item in enumerate(items):
             at += draw.expovariate(rate)
-            await asyncio.sleep(max(0.0, began + at - time.perf_counter()))
-            calls.append(asyncio.create_task(_ask(session, url, task, item, number)))
-        return await asyncio.gather(*calls)
+            time.sleep(max(0.0, began + at - time.perf_counter()))
+            calls.append(threads.submit(_ask, pool, url, task, item, number))
+        return [call.result() for call in calls]
 
 
-async def _ask(
-    session: aiohttp.ClientSession, url: str, task: Task, item: Item, number: int
-) -> Asked:
+def _ask(pool: urllib3.PoolManager, url: str, task: Task, item: Item, number: int) -> Asked:
     body = write_request(model=task.teacher.model, system=task.instruction, user=item.input)
     began = time.perf_counter()
-    async with session.post(f"{url}/t/{TASK}/v1/messages", json=body) as response:
-        data = await response.json()
-        seconds = time.perf_counter() - began
+    response = pool.request("POST", f"{url}/t/{TASK}/v1/messages", json=body)
+    seconds = time.perf_counter() - began
     local = response.headers.get("x-limbeck-answered-by") == "student"
     if response.status != 200:
         return Asked(number, seconds, response.status, local, False, 0.0)
-    reply = read_message(data)
+    reply = read_message(response.json())
     answer = read_reply(task, reply.text, reply.thinking).answer
     right = answer is not None and judge(task, answer, item.truth).score == 1.0
     usd = 0.0 if local else cost_usd(task.teacher.model, reply.usage, task.teacher.price) or 0.0
