@@ -187,7 +187,41 @@ def test_the_next_student_is_made_as_the_last_one_was(
         ["evaluate", "refunds-label-s1"],
         ["calibrate", "refunds-label-s1"],
     ]
-    assert "to let it answer: limbeck promote refunds-label-s1" in capsys.readouterr().out
+    assert "limbeck promote refunds-label-s1 --canary 0.1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("audits", "errors", "confirmed"), [(120, 3, True), (60, 0, False), (120, 8, False)]
+)
+def test_a_canary_decides_all_calls_once_its_audits_allow_it(
+    serve: Serve, policy: Policy, audits: int, errors: int, confirmed: bool
+) -> None:
+    workspace = serve(audits, errors)
+    promote(workspace, workspace.students / "refunds-label-s0", policy, share=0.2)
+    assert main(["monitor", "--task", "refunds"]) == 0
+    found = read_promotion(workspace, "refunds")
+    assert found is not None
+    assert found.share == 0.2
+    assert main(["monitor", "--task", "refunds", "--act"]) == 0
+    found = read_promotion(workspace, "refunds")
+    assert found is not None
+    assert found.share == (1.0 if confirmed else 0.2)
+
+
+def test_a_canary_that_breaks_its_promise_is_taken_back(
+    serve: Serve, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = serve(60, 20)
+    monkeypatch.setattr(verb, "_next_student", lambda *args: "none")
+    folder = workspace.students / "refunds-label-s0"
+    before = policy.model_copy(update={"threshold": 0.9})
+    promote(workspace, folder, before)
+    promote(workspace, folder, policy, share=0.2)
+    assert main(["monitor", "--task", "refunds", "--act"]) == 3
+    found = read_promotion(workspace, "refunds")
+    assert found is not None
+    assert (found.policy, found.share) == (before, 1.0)
+    assert found.withdrawn is not None
 
 
 def test_the_webhook_hears_of_it_and_one_that_is_deaf_does_not_keep_the_policy_open(

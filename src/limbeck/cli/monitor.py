@@ -13,7 +13,7 @@ import typer
 from limbeck.cli.given import settle
 from limbeck.cli.working import working
 from limbeck.errors import WebhookError
-from limbeck.evaluate.promotion import close
+from limbeck.evaluate.promotion import close, confirm
 from limbeck.models.local import read_card
 from limbeck.monitor.event import event_of, tell
 from limbeck.monitor.intake import read_calls
@@ -34,7 +34,8 @@ def command(
         bool,
         typer.Option(
             "--act",
-            help="Close a broken policy, and make and calibrate the next student where one is due.",
+            help="Close a broken policy or take a broken canary back, let a canary that kept its promise "
+            "decide all calls, and make and calibrate the next student where one is due.",
         ),
     ] = False,
     set_: Annotated[
@@ -52,6 +53,8 @@ def command(
     if found.broken and found.closed is None:
         done = _stop(workspace, found, settings, act=act)
         found = found.model_copy(update={"closed": done.pop("closing")})
+    elif act and _confirmed(workspace, found, settings):
+        done["canary"] = "it decides all calls from now on"
     if act and found.retrain.recommended:
         done["next_student"] = _next_student(workspace, spec, found)
     if as_json:
@@ -103,6 +106,14 @@ def _stop(
     return done
 
 
+def _confirmed(workspace: Workspace, found: Monitoring, settings: MonitorSettings) -> bool:
+    """Lets a canary decide all calls, where its audits allow it."""
+    audits = found.audits
+    if audits.n < settings.canary_audits or audits.errors > audits.max_risk * audits.n:
+        return False
+    return confirm(workspace, found.task, found.policy)
+
+
 def _next_student(workspace: Workspace, task: Task, found: Monitoring) -> str:
     """Curates, distills as the last student was, evaluates and calibrates; returns its name.
 
@@ -128,7 +139,7 @@ def _next_student(workspace: Workspace, task: Task, found: Monitoring) -> str:
             print(f"> limbeck {' '.join(step)}")
             if (code := main(step)) != 0:
                 raise typer.Exit(code)
-    return f"{made[0]}; to let it answer: limbeck promote {made[0]}"
+    return f"{made[0]}; to let it answer some calls: limbeck promote {made[0]} --canary 0.1"
 
 
 def _lines(found: Monitoring) -> Iterator[str]:

@@ -44,7 +44,8 @@ class Plan(Noun):
         return content_hash(self.model_dump(mode="json")).removeprefix("sha256:")[:8]
 
 
-ALL = tuple(RECIPES)
+ALL = ("label", "multitask", "think-first", "answer-first")
+"""One training each; `--recipes` names any other."""
 _TASKS: dict[Size, dict[str, tuple[str, ...]]] = {
     "quick": {"refunds": ALL},
     "default": {"refunds": ALL, "ledger": ("label", "think-first")},

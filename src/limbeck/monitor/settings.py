@@ -36,6 +36,9 @@ class MonitorSettings(Noun):
     retrain_days: Annotated[float, Field(gt=0)] = 30.0
     """Recommend to retrain where the error rate, going on as it does, breaks the promise in so many
     days."""
+    canary_audits: Count = 100
+    """With --act, a canary decides all calls after so many audits that do not speak against its promise
+    and of which no larger share was wrong than it promised."""
     webhook: str | None = None
     """Where a broken promise is reported: a URL that takes JSON."""
     webhook_timeout_s: Annotated[float, Field(gt=0)] = 10.0
