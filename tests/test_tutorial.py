@@ -58,7 +58,7 @@ def test_the_tutorial_runs_from_raw_completions_to_a_comparison_with_the_control
     quick = ["--set", "steps=4", "--set", "evaluate_items=8", "--set", "batch=8"]
     limbeck("distill", task, *recipes, "--seeds", str(seeds), *quick)
     evaluation = limbeck("evaluate", "--task", task)
-    arms = {arm["recipe"]: arm for arm in evaluation["arms"]}
+    arms = {arm["recipe"]: arm for arm in evaluation["outcome"]["evaluation"]["arms"]}
     assert set(arms) == {"label", "multitask", "think-first"}
     for recipe, arm in arms.items():
         assert len(arm["seeds"]) == seeds
