@@ -57,8 +57,8 @@ def test_the_tutorial_runs_from_raw_completions_to_a_comparison_with_the_control
     recipes = [arg for r in ("label", "multitask", "think-first") for arg in ("--recipe", r)]
     quick = ["--set", "steps=4", "--set", "evaluate_items=8", "--set", "batch=8"]
     limbeck("distill", task, *recipes, "--seeds", str(seeds), *quick)
-    evaluation = limbeck("evaluate", "--task", task)
-    arms = {arm["recipe"]: arm for arm in evaluation["outcome"]["evaluation"]["arms"]}
+    evaluation = limbeck("evaluate", "--task", task)["outcome"]["evaluation"]
+    arms = {arm["recipe"]: arm for arm in evaluation["arms"]}
     assert set(arms) == {"label", "multitask", "think-first"}
     for recipe, arm in arms.items():
         assert len(arm["seeds"]) == seeds
