@@ -6,15 +6,13 @@ out/evaluation.json   every number that is shown
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from limbeck.errors import LimbeckError
 from limbeck.evaluate.result import Result
 from limbeck.report import numbers
 from limbeck.report.figures.chart import inline
+from limbeck.report.rendering import render
 from limbeck.report.section import Section
 from limbeck.report.sections import sections_of
 
@@ -45,20 +43,11 @@ def write_evaluation(result: Result, out: Path) -> Path:
 
 
 def _render(result: Result, sections: list[Section]) -> str:
-    environment = Environment(
-        loader=PackageLoader("limbeck.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    filters = (numbers.count, numbers.million, inline)
-    environment.filters |= {one.__name__: one for one in filters}
-    return environment.get_template("evaluation.html.j2").render(
+    return render(
+        "evaluation.html.j2",
+        (numbers.count, numbers.million, inline),
         result=result,
         title=f"Evaluation of {result.task}",
         sections=sections,
         headlines=[one for section in sections for one in section.headlines],
-        style=resources.files("limbeck.report").joinpath("templates/style.css").read_text(),
     )

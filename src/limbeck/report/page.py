@@ -11,11 +11,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
@@ -30,6 +28,7 @@ from limbeck.report.figures.risk import risk
 from limbeck.report.figures.times import times
 from limbeck.report.markdown import cell, fenced
 from limbeck.report.reasons import meaning
+from limbeck.report.rendering import render
 from limbeck.report.summary import Drop, Summary, TaskSummary
 from limbeck.report.verdict import limits, promise, saving, tone, verdict
 
@@ -134,22 +133,11 @@ def read_summary(folder: Path) -> Summary:
 
 
 def _render(template: str, summary: Summary, views: list[TaskView], run: Figure | None) -> str:
-    environment = Environment(
-        loader=PackageLoader("limbeck.report"),
-        autoescape=template.endswith(".html.j2"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {filter_.__name__: filter_ for filter_ in FILTERS}
-    environment.filters["excerpt"] = _excerpt
     values: dict[str, Any] = {
         "summary": summary,
         "views": views,
         "run": run,
         "control": CONTROL,
-        "style": resources.files("limbeck.report").joinpath("templates/style.css").read_text(),
         "verdict": verdict,
         "tone": tone,
         "promise": promise,
@@ -158,7 +146,7 @@ def _render(template: str, summary: Summary, views: list[TaskView], run: Figure 
         "arm_name": arm_name,
         "per_thousand": numbers.per_thousand,
     }
-    return environment.get_template(template).render(values)
+    return render(template, (*FILTERS, _excerpt), **values)
 
 
 def _excerpt(text: str) -> str:

@@ -8,10 +8,7 @@ out/figures/        each drawing as SVG and PNG
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from limbeck.errors import LimbeckError
 from limbeck.evaluate.study.result import StudyResult
@@ -19,6 +16,7 @@ from limbeck.report import numbers
 from limbeck.report.figures.chart import inline, png, svg
 from limbeck.report.figures.study import drawings
 from limbeck.report.markdown import cell
+from limbeck.report.rendering import render
 
 FILTERS = (
     numbers.count,
@@ -63,21 +61,12 @@ def write_study(result: StudyResult, out: Path, *, command: str) -> Path:
 
 
 def _render(template: str, result: StudyResult, figures: object, command: str) -> str:
-    environment = Environment(
-        loader=PackageLoader("limbeck.report"),
-        autoescape=template.endswith(".html.j2"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {filter_.__name__: filter_ for filter_ in FILTERS}
-    style = resources.files("limbeck.report").joinpath("templates/style.css").read_text()
-    return environment.get_template(template).render(
+    return render(
+        template,
+        FILTERS,
         result=result,
         figures=figures,
         command=command,
-        style=style,
         matched=matched(result),
         title=f"{result.study}: {result.task}",
     )

@@ -10,7 +10,7 @@ import altair as alt
 from limbeck.distill.recipes.table import CONTROL as CONTROL_RECIPE
 from limbeck.evaluate.evaluate import Arm, Evaluation
 from limbeck.evaluate.intervals import Interval
-from limbeck.report.figures.bars import ROW, above, chart, names
+from limbeck.report.figures.bars import ROW, chart, dots, names
 from limbeck.report.figures.chart import CONTROL, FAINT, STUDENT, TEACHER, Figure, Table
 from limbeck.report.numbers import count, percent, span
 
@@ -126,17 +126,9 @@ def _layers(rows: list[dict[str, Any]], evaluation: Evaluation) -> list[alt.Char
         ),
     )
     y = names([row["name"] for row in rows])
-    colour = alt.Color("colour:N", scale=None)
     data = chart(rows)
     controls = [{"value": a.accuracy} for a in evaluation.arms if a.recipe == CONTROL_RECIPE]
     return [
         chart(controls).mark_rule(strokeDash=[4, 4], color=CONTROL).encode(x=x),
-        data.mark_rule(strokeWidth=3, opacity=0.55).encode(
-            x=alt.X("low:Q"), x2="high:Q", y=y, color=colour
-        ),
-        data.mark_point(filled=True, size=95, opacity=1).encode(x=x, y=y, color=colour),
-        *above(data, x, y, "center"),
-        chart(seeds)
-        .mark_point(size=26, strokeWidth=1.5, yOffset=11, color=STUDENT, opacity=1)
-        .encode(x=x, y=y),
+        *dots(data, chart(seeds), x, y),
     ]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import altair as alt
 
-from limbeck.report.figures.chart import PAPER, WIDTH, Figure, Table
+from limbeck.report.figures.chart import PAPER, STUDENT, WIDTH, Figure, Table
 
 Align = Literal["left", "center"]
 ROW = 44
@@ -71,6 +71,21 @@ def above(data: alt.Chart, x: alt.X | alt.XDatum, y: alt.Y, align: Align) -> lis
     return [
         text.mark_text(dy=-15, align=align, fill=PAPER, stroke=PAPER, strokeWidth=5),
         text.mark_text(dy=-15, align=align),
+    ]
+
+
+def dots(data: alt.Chart, seeds: alt.Chart, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """A dot with its interval (fields `low`, `high`, `colour`, `text`) a row, and a ring for each of
+    `seeds`."""
+    colour = alt.Color("colour:N", scale=None)
+    interval = data.mark_rule(strokeWidth=3, opacity=0.55)
+    return [
+        interval.encode(x=alt.X("low:Q"), x2="high:Q", y=y, color=colour),
+        data.mark_point(filled=True, size=95, opacity=1).encode(x=x, y=y, color=colour),
+        *above(data, x, y, "center"),
+        seeds.mark_point(size=26, strokeWidth=1.5, yOffset=11, color=STUDENT, opacity=1).encode(
+            x=x, y=y
+        ),
     ]
 
 

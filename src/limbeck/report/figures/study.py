@@ -9,7 +9,7 @@ import altair as alt
 
 from limbeck.distill.recipes.table import CONTROL as CONTROL_RECIPE
 from limbeck.evaluate.study.result import ArmResult, StudyResult
-from limbeck.report.figures.bars import ROW, above, chart, names
+from limbeck.report.figures.bars import ROW, above, chart, dots, names
 from limbeck.report.figures.chart import CONTROL, FAINT, STUDENT, TEACHER, WRONG, Figure, Table
 from limbeck.report.numbers import count, percent, points, points_span, span
 
@@ -63,7 +63,6 @@ def accuracies(result: StudyResult) -> Figure:
         axis=alt.Axis(format=".0%", tickCount=5),
     )
     y = names([row["name"] for row in rows])
-    colour = alt.Color("colour:N", scale=None)
     data = chart(rows)
     return Figure(
         name=f"{result.task}-{result.study}-accuracy",
@@ -71,16 +70,7 @@ def accuracies(result: StudyResult) -> Figure:
         note="Dot: mean over the seeds. Line: 95% interval. Rings: single seeds.",
         description=f"{title}. " + "; ".join(f"{row['name']} {row['text']}" for row in rows) + ".",
         table=_table(result.arms),
-        layers=[
-            data.mark_rule(strokeWidth=3, opacity=0.55).encode(
-                x=alt.X("low:Q"), x2="high:Q", y=y, color=colour
-            ),
-            data.mark_point(filled=True, size=95, opacity=1).encode(x=x, y=y, color=colour),
-            *above(data, x, y, "center"),
-            chart(seeds)
-            .mark_point(size=26, strokeWidth=1.5, yOffset=11, color=STUDENT, opacity=1)
-            .encode(x=x, y=y),
-        ],
+        layers=dots(data, chart(seeds), x, y),
         height=ROW * len(rows) + 46,
     )
 
