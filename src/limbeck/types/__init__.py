@@ -1,0 +1,105 @@
+"""The nouns of Limbeck: frozen, JSON-ready, without behaviour beyond naming themselves.
+
+Whatever crosses a disk, a socket or the command line is one of these. Identity is content: the name
+of a thing is the SHA-256 of its canonical JSON, so that it can be re-derived and checked.
+"""
+
+from __future__ import annotations
+
+from limbeck.types.dataset import Chain, Example
+from limbeck.types.noun import SCHEMA, Noun, canonical_json, content_hash, text_hash
+from limbeck.types.policy import Closing, GroupRule, Policy, PolicyAim, Promotion, Steps
+from limbeck.types.student import StudentCard
+from limbeck.types.targets import Again, Ask, Branch, Frame, Part, Role, Tree
+from limbeck.types.task import (
+    PLACE,
+    AnswerForm,
+    AnswerKind,
+    CallForm,
+    ElicitForm,
+    ElicitHow,
+    ImportMap,
+    Price,
+    RedactForm,
+    RedactKind,
+    ReplyForm,
+    SplitPlan,
+    Task,
+    TeacherSpec,
+    Usd,
+    places,
+    skeleton_content,
+    skeleton_of,
+)
+from limbeck.types.trace import (
+    NO_USAGE,
+    TRUST,
+    Elicited,
+    Origin,
+    Outcome,
+    OutcomeSource,
+    PostHoc,
+    Provenance,
+    Rationale,
+    Routing,
+    Status,
+    Trace,
+    Usage,
+    Verdict,
+)
+
+__all__ = [
+    "NO_USAGE",
+    "PLACE",
+    "SCHEMA",
+    "TRUST",
+    "Again",
+    "AnswerForm",
+    "AnswerKind",
+    "Ask",
+    "Branch",
+    "CallForm",
+    "Chain",
+    "Closing",
+    "ElicitForm",
+    "ElicitHow",
+    "Elicited",
+    "Example",
+    "Frame",
+    "GroupRule",
+    "ImportMap",
+    "Noun",
+    "Origin",
+    "Outcome",
+    "OutcomeSource",
+    "Part",
+    "Policy",
+    "PolicyAim",
+    "PostHoc",
+    "Price",
+    "Promotion",
+    "Provenance",
+    "Rationale",
+    "RedactForm",
+    "RedactKind",
+    "ReplyForm",
+    "Role",
+    "Routing",
+    "SplitPlan",
+    "Status",
+    "Steps",
+    "StudentCard",
+    "Task",
+    "TeacherSpec",
+    "Trace",
+    "Tree",
+    "Usage",
+    "Usd",
+    "Verdict",
+    "canonical_json",
+    "content_hash",
+    "places",
+    "skeleton_content",
+    "skeleton_of",
+    "text_hash",
+]
