@@ -125,7 +125,7 @@ class Decoder:
         """
         self._needs_a_rationale(ask)
         given = self.encode(rationales)
-        closing = self._answering(ask) if then == "answer" else ()
+        closing = self.closing(ask) if then == "answer" else ()
         lines = []
         for prompt, more in zip(self.prompts(inputs, ask), given, strict=True):
             begin = (*prompt.begin, *more, *closing)
@@ -161,7 +161,7 @@ class Decoder:
             if rationales is None:
                 said = self.ask(inputs, ask, max_new_tokens, batch=batch)
                 rationales = [one.rationale or "" for one in said]
-            mark = self._answering(ask)
+            mark = self.closing(ask)
             prompts = [
                 prompt._replace(begin=(*prompt.begin, *more, *mark))
                 for prompt, more in zip(prompts, self.encode(rationales), strict=True)
@@ -215,7 +215,7 @@ class Decoder:
             return ()
         return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def _answering(self, ask: Ask) -> tuple[int, ...]:
+    def closing(self, ask: Ask) -> tuple[int, ...]:
         """What stands between a rationale and its answer."""
         close = self._marks(ask.frame.close) if ask.frame is not None else ()
         return (*close, self._control["answer"])

@@ -16,7 +16,9 @@ class Request:
     control token in it is text like any other. With `raw` True the prompt is read as it stands, control
     tokens included; it may be given as ids. `room` is the most tokens to write (None: as the student's
     card says; 0: none). `top` is how many of the likeliest tokens are told at each place. With `echo`
-    the tokens of the prompt are told too. `stops` are tokens that end a reply besides the usual.
+    the tokens of the prompt are told too. `stops` are tokens that end a reply besides the usual. With a
+    `rationale` the student answers at once after that one, put in place of its own; only where it
+    thinks first. Without `pieces` the reply comes without its single tokens.
     """
 
     prompt: str | tuple[int, ...]
@@ -27,6 +29,8 @@ class Request:
     top: int = 0
     echo: bool = False
     stops: tuple[int, ...] = ()
+    rationale: str | None = None
+    pieces: bool = True
 
 
 @dataclass(frozen=True)
