@@ -104,6 +104,41 @@ def test_a_choice_is_read_to_its_end_and_never_guessed(after: str, answer: str) 
     assert reading.rationale.text == "Thus."
 
 
+@pytest.mark.parametrize(
+    ("written", "answer"),
+    [
+        ("So the answer is:\n\nSo the answer is (b).", "train station"),
+        ("So the answer is:\n```\nSo the answer is (b)\n```", "train station"),
+        ("So the answer is:\n\n\\[\nSo the answer is (b)\n\\]", "train station"),
+        ("\\[ \\text{So the answer is (b)} \\]", "train station"),
+        ("So the answer is:\n\\[ \\boxed{B} \\]", "train station"),
+        ("So the answer is $\\boxed{b}$.", "train station"),
+        ("So the answer is that trains stop there. So the answer is (b).", "train station"),
+        ("So the answer is unclear. Q: Where? So the answer is (b).", "unclear."),
+        ("So the answer is unclear.\nSo the answer is (b).", "unclear."),
+        ("So the answer is (a) or (b).", "(a) or (b)."),
+        ("So the answer is \\boxed{a, b}", "\\boxed{a, b}"),
+    ],
+)
+def test_a_choice_is_read_out_of_formulas_and_announcements(written: str, answer: str) -> None:
+    form = task("choice", answer_markers=("So the answer is",))
+    assert read_reply(form, f"Thus. {written}", choices=PLACES).answer == answer
+
+
+@pytest.mark.parametrize(
+    ("after", "answer"),
+    [
+        (" \\(12\\) apples.", "12"),
+        (" `12`", "12"),
+        (":\n$$\n12\n$$", "12"),
+        (" \\boxed{1,234}.", "1234"),
+        (" \\boxed{3\\frac{1}{2}}", "\\boxed{3\\frac{1}{2}}"),
+    ],
+)
+def test_a_number_is_read_out_of_a_formula_and_no_half_of_one(after: str, answer: str) -> None:
+    assert read_reply(NUMBER, f"Thus. The answer is{after}").answer == answer
+
+
 def test_a_text_answer_may_have_many_sentences() -> None:
     reading = read_reply(TEXT, "Hm.\nAnswer: He left. She stayed.\nBye")
     assert parts(reading) == ("Hm.", "He left. She stayed.", True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
+from typing import NamedTuple
 
 from limbeck.capture.elicit.tags import divide
 from limbeck.capture.json_reply import read_json_reply
@@ -23,6 +25,16 @@ _ABBREVIATED = re.compile(
     r"(?:(?<![A-Za-z])[A-Za-z]|\b(?:mr|mrs|ms|dr|st|vs|etc|no|approx|inc|jr|sr))\.$", re.IGNORECASE
 )
 _FENCE = re.compile(r"```[ \t]*(?:json)?[ \t]*\n.*?\n?[ \t]*```", re.DOTALL | re.IGNORECASE)
+_OPENS = r"\\\[|\\\(|\$\$|```\w*(?=\s)"
+_BLANK = re.compile(rf"(?:[ \t\r\n*:_]|(?:{_OPENS})[ \t]*\n)*")
+"""What may stand between a marker and the line of its answer: a formula or a fence may begin there."""
+_LEAD = re.compile(rf"(?:[ \t\r\n*:_]|{_OPENS}|\\(?:boxed|text|textbf|mathbf|mathrm)\{{)*")
+_MARKUP = re.compile(
+    r"\\(?:boxed|fbox|text|textbf|textrm|mathbf|mathrm)(?![A-Za-z])|\\[\[\]()]|[{}$`]"
+)
+"""Marks of a formula or of code around an answer."""
+_BETWEEN = re.compile(r"[^.?!:\n]{0,40}")
+"""What may stand between an answer out of form and the marker of the next sentence."""
 _NOTHING = " \t\r\n.,;:!?\"'`*_”’)]"
 
 
@@ -74,22 +86,21 @@ def read_reply(
     if not ended:
         return _without_rest(task, _rationale(native, tagged), "", choices)
     text, stopped = _before_stop(text, task.reply.stop)
-    found = _first_marker(text, task.reply.answer_markers)
+    found = _marked(task, text, choices)
     if found is None:
         rationale, written, rest = _unmarked(task, text, native or tagged, choices)
+        answer = _formed(task, written, choices)
     else:
-        before, after = text[: found.start()], text[found.end() :]
-        end = _answer_end(task, after, choices or task.answer.choices)
-        written = after[:end]
-        rationale, rest = before.strip(), after[end:]
+        rationale, after = text[: found.marker.start()].strip(), text[found.marker.end() :]
+        written, rest = after[: found.end], after[found.end :]
+        answer = found.formed or _bare(written) or None
     rest += stopped
-    answer = _formed(task, written, choices)
     return Reading(
         rationale=_rationale(native, tagged or rationale),
         answer=answer,
         rest=rest,
         ran_on=bool(rest.strip(_NOTHING)),
-        marker=found[0] if found else None,
+        marker=found.marker[0] if found else None,
         repaired=repaired(task, written, answer),
     )
 
@@ -138,12 +149,58 @@ def _before_stop(text: str, stops: tuple[str, ...]) -> tuple[str, str]:
     return text[:end], text[end:]
 
 
-def _first_marker(text: str, markers: tuple[str, ...]) -> re.Match[str] | None:
+class _Marked(NamedTuple):
+    """An answer marker, how much of what follows it is its answer, and that in form, if it has one."""
+
+    marker: re.Match[str]
+    end: int
+    formed: str | None
+
+
+def _marked(task: Task, text: str, choices: tuple[str, ...]) -> _Marked | None:
+    """The first answer marker that has an answer after it.
+
+    A marker may only announce another one ("the answer is: The answer is (b)"). Where what follows it
+    is out of form, that of the very next sentence counts; a later one may be that of an invented
+    question.
+    """
+    pattern = _pattern(task.reply.answer_markers)
+    found = pattern.search(text) if pattern else None
+    if pattern is None or found is None:
+        return None
+    first = marked = _read(task, text, _announced(pattern, text, found), choices)
+    while marked.formed is None and task.answer.kind in ("choice", "number"):
+        start = marked.marker.end() + marked.end
+        found = pattern.search(text, start)
+        if found is None or not _BETWEEN.fullmatch(text, start, found.start()):
+            return first
+        marked = _read(task, text, _announced(pattern, text, found), choices)
+    return marked
+
+
+def _read(task: Task, text: str, marker: re.Match[str], choices: tuple[str, ...]) -> _Marked:
+    after = text[marker.end() :]
+    end = _answer_end(task, after, choices or task.answer.choices)
+    return _Marked(marker, end, _in_form(task, after[:end], choices))
+
+
+@lru_cache(maxsize=64)
+def _pattern(markers: tuple[str, ...]) -> re.Pattern[str] | None:
     # Of two markers that start at one place the longer one is meant: "answer" and "answer is".
     longest_first = sorted(filter(None, markers), key=len, reverse=True)
     if not longest_first:
         return None
-    return re.search("|".join(map(re.escape, longest_first)), text, re.IGNORECASE)
+    return re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
+
+
+def _announced(pattern: re.Pattern[str], text: str, found: re.Match[str]) -> re.Match[str]:
+    """`found`, or the last of the markers that follow it with nothing but marks between them."""
+    while True:
+        lead = _LEAD.match(text, found.end())
+        again = pattern.match(text, lead.end() if lead else found.end())
+        if again is None:
+            return found
+        found = again
 
 
 def _unmarked(
@@ -166,19 +223,23 @@ def _is_choice(task: Task) -> bool:
 
 def _answer_end(task: Task, after: str, choices: tuple[str, ...]) -> int:
     """Where, in the text after the marker, the answer is over."""
-    start = len(after) - len(after.lstrip(" \t\r\n*:_"))
     if task.answer.kind == "json":
-        return _json_end(after, start)
-    held = start
+        return _json_end(after, len(after) - len(after.lstrip(" \t\r\n*:_")))
+    held = _blank(after)
     if _is_choice(task):
         # A full stop inside a label ("U.S. army") does not end it.
-        lettered = LETTERED.match(after[start:])
-        held = start + (lettered.end() if lettered else 0)
+        lettered = LETTERED.match(after[held:])
+        held += lettered.end() if lettered else 0
         held += starting_choice(after[held:], choices)
     ends = [after.find(end, held) for end in task.reply.answer_end if end]
     if task.answer.kind != "text":
         ends.append(_sentence_end(after, held))
     return min((end for end in ends if end >= 0), default=len(after))
+
+
+def _blank(after: str) -> int:
+    found = _BLANK.match(after)
+    return found.end() if found else 0
 
 
 def _json_end(after: str, start: int) -> int:
@@ -202,6 +263,11 @@ def _sentence_end(text: str, start: int) -> int:
 
 
 def _formed(task: Task, written: str, choices: tuple[str, ...]) -> str | None:
+    return _in_form(task, written, choices) or _bare(written) or None
+
+
+def _in_form(task: Task, written: str, choices: tuple[str, ...]) -> str | None:
+    """The answer that was written, in form; None where it cannot be brought into it."""
     written = _bare(written)
     if not written:
         return None
@@ -209,7 +275,13 @@ def _formed(task: Task, written: str, choices: tuple[str, ...]) -> str | None:
         value = evaluate(written)
         if value is not None:
             return plain_decimal(value)
-    return normalize(task, written, choices) or written
+    formed = normalize(task, written, choices)
+    if formed is None and task.answer.kind in ("choice", "number"):
+        # What is left of a formula, such as \\frac, says something that nobody has read.
+        plain = _bare(_MARKUP.sub(" ", written))
+        if plain != written and "\\" not in plain:
+            formed = normalize(task, plain, choices)
+    return formed
 
 
 def _bare(written: str) -> str:
