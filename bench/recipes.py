@@ -1,0 +1,253 @@
+"""Which recipe wins on which task, with nano students from scratch and three seeds of each?
+
+Makes a workspace, fills it with simulated calls (refunds, ledger) and with real completions of large
+teachers (e-SNLI, CommonsenseQA, SVAMP; only with --data), curates, and runs `limbeck study` on each. Every
+number is from the study's own JSON: accuracy over three seeds, the paired difference to the label-only
+control, and its interval. It then runs the two studies of refunds and ledger whose pages docs/ shows.
+
+    python bench/recipes.py --data FOLDER    hours on two cores; goes on where it was stopped
+    python bench/recipes.py --only refunds   one task
+
+Writes bench/results/recipes.json after every study and prints the table of docs/results.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+import limbeck
+from limbeck.capture.sandbox.faults import FaultRates, draw, rng_of, spoil
+from limbeck.capture.sandbox.tasks import load
+from limbeck.workspace import Workspace
+
+ROOT = Path(__file__).parent.parent
+RESULT = ROOT / "bench" / "results" / "recipes.json"
+EVERYWHERE = ("multitask", "think-first", "answer-first", "outline", "socratic", "adaptive")
+SEVERAL = ("sampled", "mix")
+"""Recipes that differ from think-first only where an input has several chains."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A task, where its calls come from, and how its students are trained."""
+
+    name: str
+    settings: tuple[str, ...]
+    recipes: tuple[str, ...]
+    source: str
+    calls: int = 0
+    """Simulated calls; 0 takes the files."""
+    files: tuple[tuple[str, str | None, int], ...] = ()
+    """(file below --data, split, rows at most)."""
+    chains: tuple[str, ...] = ("teacher.0.raw",)
+    """Where a row has its completions; each becomes a call of its own."""
+
+
+SUBJECTS = (
+    Subject("refunds", ("steps=200",), (*EVERYWHERE, "bootstrap"), "simulated teacher", calls=3200),
+    Subject(
+        "ledger", ("steps=320", "learning_rate=0.01"), EVERYWHERE, "simulated teacher", calls=2600
+    ),
+    Subject(
+        "esnli",
+        ("steps=300",),
+        EVERYWHERE,
+        "PaLM 540B",
+        files=(
+            ("esnli_palm/valid.jsonl.gz", None, 5000),
+            ("esnli_palm/test.jsonl.gz", "test", 1000),
+        ),
+    ),
+    Subject(
+        "cqa",
+        ("steps=300",),
+        EVERYWHERE,
+        "PaLM 540B",
+        files=(("cqa_palm/train.jsonl.gz", None, 5000), ("cqa_palm/test.jsonl.gz", "test", 1000)),
+    ),
+    Subject(
+        "svamp",
+        ("steps=300",),
+        (*EVERYWHERE, *SEVERAL),
+        "GPT-4o and Gemini, several levels of detail",
+        files=(("svamp_multi_teacher/train.jsonl.gz", None, 700),),
+        chains=tuple(f"teacher.{n}.raw" for n in range(4)),
+    ),
+)
+STUDIES = (
+    ("refunds", "sample-efficiency", ("steps=200",)),
+    ("ledger", "structure", ("steps=320", "learning_rate=0.01")),
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data", type=Path, help="folder with esnli_palm, cqa_palm, ...")
+    parser.add_argument("--workspace", type=Path, default=Path("limbeck-recipes"))
+    parser.add_argument("--only", nargs="+", help="tasks, or TASK:STUDY")
+    parser.add_argument("--jobs", default="0", help="students side by side; 0: one a core")
+    given = parser.parse_args()
+    workspace = Workspace.create(given.workspace.resolve())
+    wanted = [
+        (subject, "recipes", subject.settings, subject.recipes)
+        for subject in SUBJECTS
+        if given.data or subject.calls
+    ]
+    named = {subject.name: subject for subject in SUBJECTS}
+    wanted += [(named[task], study, settings, ()) for task, study, settings in STUDIES]
+    for subject, study, settings, recipes in wanted:
+        key = subject.name if study == "recipes" else f"{subject.name}:{study}"
+        if given.only and key not in given.only:
+            continue
+        fill(workspace, subject, given.data)
+        began = time.monotonic()
+        args = [study, "--task", subject.name, "--jobs", given.jobs]
+        args += [part for one in settings for part in ("--set", one)]
+        args += ["--with", f"recipes={','.join(recipes)}"] if recipes else []
+        found = limbeck_says(workspace, "study", *args)
+        keep(key, shortened(found, subject, study, args, time.monotonic() - began))
+    print(table(json.loads(RESULT.read_text())))
+    return 0
+
+
+def fill(workspace: Workspace, subject: Subject, data: Path | None) -> None:
+    """Brings the calls in and curates them, unless that is done."""
+    if list((workspace.home / "datasets").glob(f"{subject.name}-*")):
+        return
+    if subject.calls:
+        workspace.write_task(load(subject.name).task())
+        rows = workspace.root / f"{subject.name}.jsonl"
+        rows.write_text("\n".join(simulated(subject.name, subject.calls)) + "\n")
+        limbeck_says(
+            workspace,
+            *("import", str(rows), "--task", subject.name),
+            *("--map", "input={input}", "--map", "reply=reply", "--map", "truth=truth"),
+        )
+    else:
+        assert data is not None
+        source = ROOT / "examples" / "tasks" / f"{subject.name}.toml"
+        target = workspace.tasks_folder / source.name
+        shutil.copy(source, target)
+        if len(subject.chains) > 1:
+            # Several teachers wrote for each question, and this source has no file of test rows.
+            text = target.read_text().replace("test = 0\n", "test = 0.2\n")
+            text = text.replace("train = 0.8\n", "train = 0.6\n")
+            target.write_text(f"{text}\n[checks.duplicates]\nper_input = {len(subject.chains)}\n")
+        for file, split, limit in subject.files:
+            for chain in subject.chains:
+                limbeck_says(
+                    workspace,
+                    *("import", str(data / file), "--task", subject.name, "--limit", str(limit)),
+                    *(("--split", split) if split else ()),
+                    *("--map", f"reply={chain}", "--map", f"generator={chain[:-3]}model"),
+                    *(("--map", "id=") if len(subject.chains) > 1 else ()),
+                )
+    limbeck_says(workspace, "curate", "--task", subject.name)
+
+
+def simulated(name: str, n: int) -> list[str]:
+    """Rows as a log would have them: about a third of the replies is spoiled."""
+    sandbox, rates = load(name), FaultRates()
+    lines = []
+    for item in sandbox.generate(n, 0):
+        reply = spoil(item, draw(rates, item.input, 0), rng_of(item.input, 0), sandbox)
+        lines.append(json.dumps({"input": item.input, "reply": reply.text, "truth": item.truth}))
+    return lines
+
+
+def limbeck_says(workspace: Workspace, *args: str) -> Any:
+    print("limbeck", *args, file=sys.stderr, flush=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "limbeck", *args, "--json"],
+        cwd=workspace.root,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def shortened(
+    found: dict[str, Any], subject: Subject, study: str, args: list[str], seconds: float
+) -> dict[str, Any]:
+    """What the tables need of a study's result."""
+    kept = ("name", "x", "series", "panel", "train_inputs", "steps", "epochs", "train_tokens")
+    return {
+        "command": " ".join(["limbeck", "study", *args]),
+        "study": study,
+        "teacher_is": subject.source,
+        "dataset": found["dataset"],
+        "split": found["split"],
+        "n": found["n"],
+        "parameters": found["parameters"],
+        "seeds": found["seeds"],
+        "majority": found["majority"],
+        "teacher": found["teacher"] and found["teacher"]["accuracy"],
+        "arms": [
+            {
+                **{key: arm[key] for key in kept},
+                **{key: arm[key] for key in ("accuracy", "interval", "unanswered", "tokens")},
+                "by_seed": [one["accuracy"] for one in arm["seeds"]],
+                "versus": arm["versus"],
+            }
+            for arm in found["arms"]
+        ],
+        "shown": found["shown"],
+        "compute_seconds": found["compute_seconds"],
+        "seconds": round(seconds, 1),
+    }
+
+
+def keep(key: str, study: dict[str, Any]) -> None:
+    """Adds one study to the result, beside those of earlier runs."""
+    result = json.loads(RESULT.read_text()) if RESULT.exists() else {"studies": {}}
+    result["studies"][key] = study
+    result |= {
+        "version": limbeck.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+    RESULT.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n")
+
+
+def table(result: dict[str, Any]) -> str:
+    """Markdown: a row a recipe, a column a task; the difference to the control where it is seen."""
+    studies = {key: one for key, one in result["studies"].items() if one["study"] == "recipes"}
+    names = list(dict.fromkeys(arm["name"] for one in studies.values() for arm in one["arms"]))
+    lines = ["| | " + " | ".join(studies) + " |", "|---|" + "---|" * len(studies)]
+    for name in names:
+        cells = []
+        for one in studies.values():
+            arm = next((arm for arm in one["arms"] if arm["name"] == name), None)
+            cells.append(_cell(arm) if arm else "")
+        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
+    for key, title in (("teacher", "teacher"), ("majority", "commonest answer")):
+        cells = [f"{one[key]:.1%}" if one[key] else "" for one in studies.values()]
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(arm: dict[str, Any]) -> str:
+    accuracy, versus = f"{arm['accuracy']:.1%}", arm["versus"]
+    if versus is None:
+        return accuracy
+    low, high = (f"{100 * versus['interval'][end]:+.1f}" for end in ("low", "high"))
+    mark = "**" if versus["verdict"] == "better" else ""
+    return f"{mark}{accuracy}{mark} ({low} to {high})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
