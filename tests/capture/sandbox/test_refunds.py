@@ -13,13 +13,16 @@ from limbeck.capture.sandbox.clauses import (
     HELD_OUT_ITEMS,
     ITEMS,
     SEPARATORS,
+    TURNED,
 )
 from limbeck.capture.sandbox.refund_policy import LABELS
 from limbeck.capture.sandbox.refunds import SANDBOX, RefundKnobs, solve
 from limbeck.capture.sandbox.wording import read
 from limbeck.errors import ConfigError, DataError
 
-ALL_WORDINGS = [w for bank in (*CLAUSES.values(), CHATTER, DISTRACTORS) for w in bank]
+ALL_WORDINGS = [
+    w for bank in (*CLAUSES.values(), *TURNED.values(), CHATTER, DISTRACTORS) for w in bank
+]
 
 
 def test_a_request_is_decided_from_its_text_with_the_sums_written_out() -> None:
@@ -65,7 +68,7 @@ def test_every_wording_is_read_with_its_own_meaning_and_no_other() -> None:
 
 def test_held_out_clauses_and_items_stand_in_no_training_text() -> None:
     held = [w for bank in CLAUSES.values() for w in bank if w.held_out]
-    foreign = [*held, *DISTRACTORS]
+    foreign = [*held, *DISTRACTORS, *(w for bank in TURNED.values() for w in bank)]
     held_items = {item for item, _ in HELD_OUT_ITEMS}
     assert not held_items & {item for item, _ in ITEMS}
     separators = "|".join(map(re.escape, SEPARATORS))
@@ -75,6 +78,16 @@ def test_held_out_clauses_and_items_stand_in_no_training_text() -> None:
             assert not any(read(clause, [w]) for w in foreign), clause
         assert not held_items & set(re.findall("[a-z]+", item.input))
         assert item.meta["window_terms"] < 4
+
+
+def test_later_inputs_have_turned_clauses_and_are_read_by_the_same_solver() -> None:
+    assert SANDBOX.later is not None
+    assert set(TURNED) == set(CLAUSES)
+    items = SANDBOX.generate(300, 5, knobs=SANDBOX.later.knobs)
+    turned = [item for item in items if "turned" in item.group]
+    assert 0.5 < len(turned) / len(items) < 0.9
+    assert all(solve(item.input).truth == item.truth for item in turned)
+    assert min(Counter(item.truth for item in items).values()) > 30
 
 
 def test_each_shift_shows_what_it_is_named_for() -> None:

@@ -124,6 +124,64 @@ CLAUSES: dict[str, tuple[Wording, ...]] = {
     ),
 }
 
+TURNED: dict[str, tuple[Wording, ...]] = {
+    "opened": bank(
+        "opened",
+        [
+            "(it|the {item}) is not (sealed|wrapped|closed) any more",
+            "the (seal|wrapping|box) did not stay (intact|untouched|closed)",
+            "(it|the {item}) does not sit in the box unused",
+        ],
+        kind="turned",
+    ),
+    "sealed": bank(
+        "sealed",
+        [
+            "it is not so that i (opened|used|tried) (it|the {item})",
+            "not once have i (opened|used|unpacked|tried) (it|the {item})",
+            "without being (opened|used|tried) (it|the {item}) sits here",
+        ],
+        kind="turned",
+    ),
+    "damaged": bank(
+        "damaged",
+        [
+            "(it|the {item}) did not come (in good shape|in one piece|as described|as shown)",
+            "(it|the {item}) is not (fine|in perfect order|in good shape)",
+            "nothing on (it|the {item}) works well",
+        ],
+        kind="turned",
+    ),
+    "sound": bank(
+        "sound",
+        [
+            "(it|the {item}) was not (broken|cracked|dented|scratched|faulty)",
+            "no part was (missing|broken|bent|wet)",
+            "it is not so that (it|the {item}) came (broken|cracked|dented|scratched)",
+        ],
+        kind="turned",
+    ),
+    "new": bank(
+        "new",
+        [
+            "i do not want (my money back|a refund|the money)",
+            "rather than my money i (want|need) (another|a new) one",
+            "please do not (refund|return) (my|the) money",
+        ],
+        kind="turned",
+    ),
+    "money": bank(
+        "money",
+        [
+            "i do not want (another|a new) (one|{item})",
+            "rather than (another|a new) one i (want|need) (a refund|my money)",
+            "please do not (send|ship) (me another|a new) one",
+        ],
+        kind="turned",
+    ),
+}
+"""The same meanings said by what is not so; no training text has them unless the knobs ask for them."""
+
 CHATTER = bank(
     "chatter",
     [

@@ -20,6 +20,7 @@ from limbeck.capture.sandbox.clauses import (
     HELD_OUT_ITEMS,
     ITEMS,
     SEPARATORS,
+    TURNED,
 )
 from limbeck.capture.sandbox.refund_policy import (
     DAMAGED_DAYS,
@@ -35,7 +36,7 @@ from limbeck.capture.sandbox.refund_policy import (
     work,
     yes_no,
 )
-from limbeck.capture.sandbox.tasks import Item, SandboxTask, Slip
+from limbeck.capture.sandbox.tasks import Item, Later, SandboxTask, Slip
 from limbeck.capture.sandbox.wording import Wording, pick, read
 from limbeck.errors import ConfigError, DataError
 from limbeck.types import AnswerForm
@@ -56,17 +57,19 @@ Work step by step, one step a line, with every sum written out. Then write "Answ
 class RefundKnobs:
     """`near` is the share of orders within six days of where the window or the grace ends;
     `silence` the share of undamaged items about which the message says nothing; `chatter` the share
-    of messages with a clause that decides nothing. Shares from 0 to 1; prices in whole euros.
+    of messages with a clause that decides nothing; `turned` the share of deciding clauses that say a
+    thing by what is not so. Shares from 0 to 1; prices in whole euros.
     """
 
     near: float = 0.5
     silence: float = 0.3
     chatter: float = 0.4
+    turned: float = 0.0
     max_price: int = 250
     max_days: int = 75
 
     def __post_init__(self) -> None:
-        for name in ("near", "silence", "chatter"):
+        for name in ("near", "silence", "chatter", "turned"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; wanted a share from 0 to 1")
         if self.max_price < 200 or self.max_days < 70:
@@ -141,10 +144,14 @@ def _choose_clauses(
     }
     if not facts.damaged and rng.random() < knobs.silence:
         del meanings["damaged"]
-    return {
-        name: pick(rng, CLAUSES[meaning], held_out=shift == "unseen-wording")
-        for name, meaning in meanings.items()
-    }
+    return {name: _choose(rng, meaning, knobs, shift) for name, meaning in meanings.items()}
+
+
+def _choose(rng: random.Random, meaning: str, knobs: RefundKnobs, shift: str | None) -> Wording:
+    # Where nothing is turned no chance is spent on it: the same seeds give the same items as before.
+    if knobs.turned and rng.random() < knobs.turned:
+        return pick(rng, TURNED[meaning])
+    return pick(rng, CLAUSES[meaning], held_out=shift == "unseen-wording")
 
 
 def _compose(
@@ -193,7 +200,7 @@ def _item(
 # ---- reading ------------------------------------------------------------------------------------
 
 _SECTION = re.compile(r"(order|message): (.*)\.")
-_ALL_CLAUSES = tuple(w for bank in CLAUSES.values() for w in bank)
+_ALL_CLAUSES = tuple(w for banks in (CLAUSES, TURNED) for bank in banks.values() for w in bank)
 _FIELDS = {"item": "[a-z]+", "kind": "[a-z]+", "price": "[0-9]{1,9}", "days": "[0-9]{1,9}"}
 _FACT_OF = {
     "opened": "opened",
@@ -322,4 +329,9 @@ SANDBOX = SandboxTask(
     write=write,
     solve=solve,
     slip=slip,
+    later=Later(
+        "customers begin to say a third of what matters by what is not so, as in “it did not come in "
+        "one piece”",
+        RefundKnobs(turned=0.35),
+    ),
 )

@@ -71,6 +71,17 @@ class Slip:
 
 
 @dataclass(frozen=True)
+class Later(Generic[K]):
+    """What becomes of a task's inputs one day, without a change of its instructions.
+
+    `what` says it in a clause, for somebody who has not seen the task.
+    """
+
+    what: str
+    knobs: K
+
+
+@dataclass(frozen=True)
 class SandboxTask(Generic[K]):
     """A task whose truth is known. `write` makes one item; `solve` reads one back from its text.
 
@@ -86,6 +97,7 @@ class SandboxTask(Generic[K]):
     write: Callable[[random.Random, K, str | None], Item]
     solve: Callable[[str], Item]
     slip: Callable[[Item, random.Random, bool], Slip]
+    later: Later[K] | None = None
 
     def task(self, model: str = "simulated-teacher", price: Price = PRICE) -> Task:
         """The task as a task file would say it."""

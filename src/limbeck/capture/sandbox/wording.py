@@ -48,11 +48,13 @@ def _slots_pattern(text: str) -> str:
     return "".join(pieces)
 
 
-def bank(meaning: str, known: Iterable[str], held_out: Iterable[str] = ()) -> tuple[Wording, ...]:
-    """The wordings of one meaning; their ids are the meaning and a running number."""
+def bank(
+    meaning: str, known: Iterable[str], held_out: Iterable[str] = (), *, kind: str = ""
+) -> tuple[Wording, ...]:
+    """The wordings of one meaning; their ids are the meaning, the kind and a running number."""
     marked = [(template, False) for template in known] + [(t, True) for t in held_out]
     return tuple(
-        Wording(f"{meaning}{i}", meaning, template, held)
+        Wording(f"{meaning}{kind}{i}", meaning, template, held)
         for i, (template, held) in enumerate(marked)
     )
 
