@@ -17,7 +17,8 @@ from limbeck.curate.formula import (
     Value,
     evaluate,
     operators,
-    sides,
+    passages,
+    sides_of_passage,
     size,
     value_of,
     without_markup,
@@ -47,6 +48,15 @@ _MEASURES = frozenset(
         "liter litre ml gallon quart pint cup tablespoon teaspoon",
     )
 )
+_PLAIN = re.compile(
+    r"\s*(([0-9]{1,15}) ([-+*/]) ([0-9]{1,15}) = ([0-9]{1,15}))[.,:;?]?\s*", re.ASCII
+)
+"""A passage that is nothing but a sum of two whole numbers, as most steps are."""
+_RECKON: dict[str, Callable[[int, int], int]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+}
 _ROUNDED = Fraction(5, 1000)
 """Relative error of a product with a rounded factor ("360 * 1.33 = 480")."""
 _NOISE = Fraction(1, 10**9)
@@ -95,10 +105,29 @@ def show(value: Value) -> str:
 
 def _equations(text: str) -> Iterator[Equation]:
     text = without_markup(text)
-    for formula in sides(text):
-        equation = _compare(text, *formula)
-        if equation is not None:
-            yield equation
+    for start, end in passages(text):
+        plain = _PLAIN.fullmatch(text, start, end)
+        found = plain and _plainly_right(plain)
+        if found:
+            yield found
+            continue
+        for formula in sides_of_passage(text, start, end):
+            equation = _compare(text, *formula)
+            if equation is not None:
+                yield equation
+
+
+def _plainly_right(plain: re.Match[str]) -> Equation | None:
+    """A sum that holds; what does not hold is looked at more closely."""
+    whole, first, sign, second, result = plain.groups()
+    value, claimed = int(first), int(result)
+    if sign == "/":
+        right = int(second) != 0 and claimed * int(second) == value
+        value = claimed
+    else:
+        value = _RECKON[sign](value, int(second))
+        right = value == claimed
+    return Equation(whole, "=", value, claimed, True) if right else None
 
 
 def _compare(text: str, left: list[Token], relation: Token, right: list[Token]) -> Equation | None:

@@ -26,6 +26,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+_BULLET = re.compile(r"\n[ \t]*[-*+•]\s")
 _MARKUP = re.compile(r"(?m)^[ \t]*[-*+•]\s+|(?<![\w)])\*\*|\*\*(?![\w(])|<<[^<>\n]*>>")
 """List bullets, bold marks, and the notes of a calculator (`4 * 5 = <<4*5=20>>20`)."""
 _BREAK = re.compile(r"[.,:;?\n]")
@@ -83,7 +84,9 @@ def operators(side: list[Token]) -> set[str]:
 
 def without_markup(text: str) -> str:
     """`text` without the marks that would be read as operators or comparisons."""
-    return _MARKUP.sub("", text)
+    # The pattern as a whole is tried at every character; these are found at a glance.
+    marked = "**" in text or "<<" in text or _BULLET.search(f"\n{text}")
+    return _MARKUP.sub("", text) if marked else text
 
 
 def passages(text: str) -> Iterator[tuple[int, int]]:
@@ -101,12 +104,11 @@ def passages(text: str) -> Iterator[tuple[int, int]]:
         yield start, len(text)
 
 
-def _tokens(text: str) -> Iterator[Token]:
-    for start, end in passages(text):
-        for match in _TOKEN.finditer(text, start, end):
-            kind = match.lastgroup or "other"
-            yield Token(kind, match.group().strip().lower(), match.start(), match.end())
-        yield Token("line", "\n", end, end)
+def _tokens(text: str, start: int, end: int) -> Iterator[Token]:
+    for match in _TOKEN.finditer(text, start, end):
+        kind = match.lastgroup or "other"
+        yield Token(kind, match.group().strip().lower(), match.start(), match.end())
+    yield Token("line", "\n", end, end)
 
 
 Sides = tuple[list[Token], Token, list[Token]]
@@ -114,6 +116,12 @@ Sides = tuple[list[Token], Token, list[Token]]
 
 def sides(text: str) -> Iterator[Sides]:
     """What stands left and right of each relation, up to where the formula breaks off."""
+    for start, end in passages(text):
+        yield from sides_of_passage(text, start, end)
+
+
+def sides_of_passage(text: str, start: int, end: int) -> Iterator[Sides]:
+    """The same of one of the `passages` of `text`."""
     parts: list[list[Token]] = [[]]
     relations: list[Token] = []
     before: Token | None = None
@@ -124,7 +132,7 @@ def sides(text: str) -> Iterator[Sides]:
             formulas = zip(parts, relations, parts[1:], strict=False)
             yield from (formula for formula in formulas if formula[0] and formula[2])
 
-    for token in _tokens(text):
+    for token in _tokens(text, start, end):
         side = parts[-1]
         if token.kind in ("number", "operator", "open", "close", "bad"):
             if not side and not relations and _scales(before, token):

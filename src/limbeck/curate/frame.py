@@ -11,9 +11,10 @@ from typing import Any
 import polars as pl
 
 from limbeck.capture.reply import read_reply, repaired
+from limbeck.curate.calls import Call, Told, call_of, read_call, read_told, told_by
 from limbeck.errors import DatasetError
-from limbeck.store.records import Record, best_outcome
-from limbeck.store.rows import read_outcome, read_rationale, read_trace
+from limbeck.store.records import Record
+from limbeck.store.rows import read_rationale
 from limbeck.types import Outcome, PostHoc, Rationale, Task, Trace
 from limbeck.verify.table import judge, normalize
 
@@ -77,7 +78,8 @@ def read_frame(
     for trace in traces:
         if trace.id not in rows:
             asked = post_hoc.get(trace.id)
-            rows[trace.id] = _row(trace.id, trace, truths.get(trace.id), task, asked)
+            told = told_by(truths.get(trace.id))
+            rows[trace.id] = _row(trace.id, call_of(trace), told, task, asked)
             if progress is not None and len(rows) % 1000 == 0:
                 progress("reading traces", len(rows))
     frame = _table(list(rows.values()))
@@ -93,15 +95,14 @@ def read_records(records: Iterable[Record], task: Task) -> pl.DataFrame:
     rows = []
     for record in records:
         try:
-            trace = _trace(record.content)
-            outcome = best_outcome(map(_outcome, record.outcomes))
+            call, told = read_call(record.content), read_told(record.outcomes)
             asked = None if record.rationale is None else read_rationale(record.rationale)
         except ValueError:
             raise DatasetError(
                 f"the trace {record.trace_id!r}, or what hangs on it, is damaged; nothing was "
                 f"curated; see what else is with: limbeck store verify"
             ) from None
-        rows.append(_row(record.trace_id, trace, outcome, task, asked))
+        rows.append(_row(record.trace_id, call, told, task, asked))
     return _table(rows)
 
 
@@ -149,21 +150,6 @@ def lists(name: str, values: Sequence[Sequence[str]]) -> pl.Series:
     return found.fill_null([]).alias(name)
 
 
-def _trace(content: str) -> Trace:
-    try:
-        return Trace.model_validate_json(content)
-    except ValueError:
-        # pydantic's reader refuses the escapes of lone surrogates; the other one is slower.
-        return read_trace(content)
-
-
-def _outcome(content: str) -> Outcome:
-    try:
-        return Outcome.model_validate_json(content)
-    except ValueError:
-        return read_outcome(content)
-
-
 def input_key(text: str, choices: Iterable[str]) -> str:
     """The same text for inputs that differ only in case, spaces or the order of their choices."""
     return "\x1f".join([_fold(text), *sorted(_fold(choice) for choice in choices)])
@@ -178,73 +164,71 @@ def _fold(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _row(
-    name: str, trace: Trace, outcome: Outcome | None, task: Task, asked: PostHoc | None
-) -> Row:
-    rationale, written, ran_on = trace.rationale, trace.answer, False
+def _row(name: str, call: Call, told: Told | None, task: Task, asked: PostHoc | None) -> Row:
+    rationale, written, ran_on = call.rationale, call.answer, False
     changed = None
-    if trace.raw is not None:
-        reading = read_reply(task, trace.raw, trace.thinking, trace.choices, trace.blocks)
+    if call.raw is not None:
+        reading = read_reply(task, call.raw, call.thinking, call.choices, call.blocks)
         rationale, written, ran_on = reading.rationale, reading.answer, reading.ran_on
         changed = reading.repaired
-    choices = trace.choices or task.answer.choices
-    answer = None if written is None else normalize(task, written, trace.choices)
-    if trace.raw is None and written is not None:
+    choices = call.choices or task.answer.choices
+    answer = None if written is None else normalize(task, written, call.choices)
+    if call.raw is None and written is not None:
         changed = repaired(task, written, answer)
-    value = outcome.value if outcome is not None else None
-    truth = None if value is None else normalize(task, value, trace.choices)
+    value = told.value if told is not None else None
+    truth = None if value is None else normalize(task, value, call.choices)
     if (rationale is None or not rationale.text.strip()) and asked is not None:
-        rationale = _afterwards(task, trace, written, asked)
+        rationale = _afterwards(task, call, written, asked)
     chain = rationale.text.strip() if rationale is not None else ""
     # In the order of COLUMNS: by name it would take twice as long.
     return (
         name,
-        trace.input,
+        call.input,
         choices,
-        input_key(trace.input, trace.choices),
-        trace.group,
-        trace.split,
+        input_key(call.input, call.choices),
+        call.group,
+        call.split,
         chain or None,
         rationale.origin if rationale is not None and chain else None,
         answer,
         written,
         changed,
-        trace.raw,
+        call.raw,
         ran_on,
-        trace.status,
-        trace.stop_reason,
+        call.status,
+        call.stop_reason,
         truth,
         value,
-        outcome.source if outcome is not None else None,
-        _is_correct(task, trace, answer, truth, outcome),
-        trace.provenance.source,
-        trace.provenance.generator,
-        trace.provenance.simulated,
-        trace.provenance.licence,
+        told.source if told is not None else None,
+        _is_correct(task, call, answer, truth, told),
+        call.source,
+        call.generator,
+        call.simulated,
+        call.licence,
     )
 
 
-def _afterwards(task: Task, trace: Trace, answer: str | None, asked: PostHoc) -> Rationale | None:
+def _afterwards(task: Task, call: Call, answer: str | None, asked: PostHoc) -> Rationale | None:
     """The rationale that was asked for afterwards; one that argues for another answer is no reason for
     this one."""
     if asked.answer is not None:
-        same = answer is not None and judge(task, asked.answer, answer, trace.choices).score >= 0.5
+        same = answer is not None and judge(task, asked.answer, answer, call.choices).score >= 0.5
         if not same:
             return None
     return Rationale(text=asked.rationale, origin="post_hoc")
 
 
 def _is_correct(
-    task: Task, trace: Trace, answer: str | None, truth: str | None, outcome: Outcome | None
+    task: Task, call: Call, answer: str | None, truth: str | None, told: Told | None
 ) -> bool | None:
-    if outcome is None:
+    if told is None:
         return None
     if truth is not None:
         if answer is None or answer == truth:
             return answer == truth
-        return judge(task, answer, truth, trace.choices).score >= 0.5
+        return judge(task, answer, truth, call.choices).score >= 0.5
     # A value that cannot be read says nothing, unless the outcome also says who was right.
-    return outcome.correct
+    return told.correct
 
 
 def _encodable(text: str | None) -> str | None:

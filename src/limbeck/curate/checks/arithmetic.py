@@ -29,6 +29,7 @@ _AMOUNT = r"[$€£]?([0-9]{1,12}(?:,[0-9]{3})*(?:\.[0-9]{1,6})?)"
 _UNIT = r"(?: [A-Za-z]+){0,2}"
 _BEFORE = r"(?:^|[^-+*/×÷−–^.,=<>≤≥#0-9%({])"
 _SIGN = r" ?([-+*/×÷−x]) ?"
+_SIMPLE = r"^ ?([0-9]{1,9}) ([-+*/]) ([0-9]{1,9}) = ([0-9]{1,9})$"
 _PLAIN = rf"{_BEFORE}{_AMOUNT}{_UNIT}{_SIGN}{_AMOUNT}{_UNIT} ?= ?{_AMOUNT}(?:[.,$]?$|[ )\]}}*\".])"
 _COMPARED = rf"{_BEFORE}([0-9]{{1,12}}) ?(<=|>=|<|>) ?([0-9]{{1,12}})[.,]?$"
 """A sum of two numbers, or two numbers compared, as most steps are written. Where units or words make
@@ -80,12 +81,31 @@ def _doubted(chains: pl.Series) -> list[bool]:
         .explode("text")
         .filter(pl.col("text").str.contains(_STATED))
     )
-    rest = passages.filter(~_plainly_right()).select("row", "text")
-    wrong = {text for text in rest["text"].unique() if not _holds(text)}
+    texts = passages.select(pl.col("text").unique())
+    rest = texts.filter(~_simply_right()).filter(~_plainly_right())["text"]
+    wrong = [text for text in rest if not _holds(text)]
     doubted = [False] * chains.len()
-    for row in rest.filter(pl.col("text").is_in(list(wrong)))["row"]:
+    said = pl.Series(wrong, dtype=pl.String).implode()
+    for row in passages.filter(pl.col("text").is_in(said))["row"]:
         doubted[row] = True
     return doubted
+
+
+def _simply_right() -> pl.Expr:
+    """Whether a passage is one sum of two whole numbers that holds, and nothing else."""
+    parts = pl.col("text").str.extract_groups(_SIMPLE)
+    first, second, result = (parts.struct.field(name).cast(pl.Int64) for name in "134")
+    sign = parts.struct.field("2")
+    holds = (
+        pl.when(sign == "+")
+        .then(first + second == result)
+        .when(sign == "-")
+        .then(first - second == result)
+        .when(sign == "*")
+        .then(first * second == result)
+        .otherwise((second != 0) & (result * second == first))
+    )
+    return holds.fill_null(False)
 
 
 def _plainly_right() -> pl.Expr:
