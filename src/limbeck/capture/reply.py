@@ -165,7 +165,7 @@ def _marked(task: Task, text: str, choices: tuple[str, ...]) -> _Marked | None:
     question.
     """
     pattern = _pattern(task.reply.answer_markers)
-    found = pattern.search(text) if pattern else None
+    found = _first(pattern, task.reply.answer_markers, text) if pattern else None
     if pattern is None or found is None:
         return None
     first = marked = _read(task, text, _announced(pattern, text, found), choices)
@@ -182,6 +182,16 @@ def _read(task: Task, text: str, marker: re.Match[str], choices: tuple[str, ...]
     after = text[marker.end() :]
     end = _answer_end(task, after, choices or task.answer.choices)
     return _Marked(marker, end, _in_form(task, after[:end], choices))
+
+
+def _first(pattern: re.Pattern[str], markers: tuple[str, ...], text: str) -> re.Match[str] | None:
+    # A pattern without regard to case is tried at every character; in ASCII a marker is found at once.
+    if not text.isascii() or not all(map(str.isascii, markers)):
+        return pattern.search(text)
+    lowered = text.lower()
+    places = [lowered.find(marker.lower()) for marker in markers if marker]
+    start = min((place for place in places if place >= 0), default=-1)
+    return pattern.match(text, start) if start >= 0 else None
 
 
 @lru_cache(maxsize=64)

@@ -116,6 +116,8 @@ def divide(text: str) -> tuple[str | None, str, bool]:
 
     Without one it is None, and the reply is `text`.
     """
+    if not text.lstrip(WHITE).startswith(OPEN):
+        return None, text, True
     cutter = TagCutter()
     rest = cutter.feed(text)
     unclosed = cutter.unclosed
