@@ -111,7 +111,8 @@ class Batch:
         fresh, self._fresh = self._fresh, []
         self._jobs += fresh
         self.most = max(self.most, len(self._jobs))
-        self._forgotten = {one for one in self._forgotten if not one.done()}
+        if self._forgotten:
+            self._forgotten = {one for one in self._forgotten if not one.done()}
         try:
             self._loop.join([job.line for job in fresh])
             self._deliver()
@@ -127,6 +128,8 @@ class Batch:
             self._loop.restart(self._rows)
 
     def _deliver(self) -> None:
+        if self._loop.live == len(self._jobs) and not self._forgotten:
+            return
         for job in [job for job in self._jobs if job.future in self._forgotten]:
             self._loop.drop(job.line)
             self._jobs.remove(job)

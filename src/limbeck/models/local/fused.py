@@ -212,12 +212,15 @@ class FusedRows:
     def _make_room(self, rows: int, width: int) -> None:
         """Space for `rows` more rows that end where the others do, and for a few more columns."""
         there = len(self._starts)
+        have = self._cache.shape
+        if there + rows <= have[2] and width <= self._at <= have[4]:
+            # Those that are there stay where they are: one that joins has the columns before them.
+            return
         shift = max(width, self._at - self._low) - self._at if there else width - self._at
         live = self._cache[:, :, :there, :, self._low : self._at].clone()
         self._starts = [start + shift for start in self._starts]
         self._at += shift
         low = self._low + shift
-        have = self._cache.shape
         want = (max(have[2], there + rows), max(have[4], self._at + ROOM))
         if want != (have[2], have[4]):
             self._cache = torch.zeros(*have[:2], want[0], have[3], want[1], have[5])

@@ -10,7 +10,7 @@ import torch
 from limbeck.models.local.rows import Prompt, Rows
 from limbeck.models.local.said import Token
 
-LEAVE = 0.75
+LEAVE = 0.9
 """Rows leave together, when less than this share is left: copying their caches stays rare."""
 PIECE = 64
 """Logits in a piece of a row; a preset's vocabulary is a multiple of it."""
@@ -33,12 +33,17 @@ class Line:
     on_token: Callable[[Token], None] | None = None
     top: int = 0
     written: list[Token] = field(default_factory=list)
+    done: bool = field(init=False, default=False)
 
-    @property
-    def done(self) -> bool:
-        return len(self.written) >= self.room or (
-            bool(self.written) and self.written[-1].id in self.stops
-        )
+    def __post_init__(self) -> None:
+        self.done = self.room <= 0
+
+    def write(self, token: Token) -> None:
+        """One token more."""
+        self.written.append(token)
+        self.done = len(self.written) >= self.room or token.id in self.stops
+        if self.on_token is not None:
+            self.on_token(token)
 
 
 class Loop:
@@ -83,7 +88,7 @@ class Loop:
 
     def drop(self, line: Line) -> None:
         """Nobody waits for this line any more."""
-        line.room = len(line.written)
+        line.done = True
         self._live = sum(not line.done for line in self._lines)
 
     def restart(self, rows: Rows) -> None:
@@ -99,10 +104,7 @@ class Loop:
         tops = likely(logits, lines)
         for line, *said in zip(lines, tokens.tolist(), logprobs, gaps, tops, strict=True):
             if not line.done:
-                token = Token(*said)
-                line.written.append(token)
-                if line.on_token is not None:
-                    line.on_token(token)
+                line.write(Token(*said))
         return tokens
 
     def _leave(self) -> None:
