@@ -9,6 +9,7 @@ Numbers are not compared where the answer is an equation: the answer does the la
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import takewhile
@@ -59,18 +60,25 @@ def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
     """Traces whose chain concludes on another choice or number than the answer."""
 
     def find(rationale: str | None, answer: str | None, choices: list[str]) -> str | None:
-        if not rationale or answer is None:
-            return None
-        rationale = rationale[-_LONGEST:]
-        if task.answer.kind == "number":
-            if task.reply.equation:
-                return None
-            return _other_number(rationale, answer, task)
-        if task.answer.kind == "choice" and choices:
-            return _other_choice(rationale, answer, tuple(choices))
-        return None
+        return against(task, rationale, answer, choices)
 
     return by_row(frame, ["rationale", "answer", "choices"], find, _suspicious(task))
+
+
+def against(
+    task: Task, rationale: str | None, answer: str | None, choices: Sequence[str]
+) -> str | None:
+    """Why a chain concludes on another answer, or None where it does not."""
+    if not rationale or answer is None:
+        return None
+    rationale = rationale[-_LONGEST:]
+    if task.answer.kind == "number":
+        if task.reply.equation:
+            return None
+        return _other_number(rationale, answer, task)
+    if task.answer.kind == "choice" and choices:
+        return _other_choice(rationale, answer, tuple(choices))
+    return None
 
 
 def _suspicious(task: Task) -> pl.Expr:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from limbeck.curate.equations import equations
-from limbeck.evaluate.signals.reading import Reading
+from limbeck.evaluate.signals.reading import Reading, steps_of
 
 MOST = 3
 
@@ -12,4 +11,4 @@ def read(reading: Reading) -> float:
     rationale = reading.said.rationale
     if not rationale:
         return 0.0
-    return float(min(MOST, sum(not step.right for step in equations(rationale))))
+    return float(min(MOST, sum(not step.right for step in steps_of(rationale))))

@@ -8,9 +8,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from limbeck.curate.chain import numbers
-from limbeck.curate.equations import equations
 from limbeck.curate.formula import Value
-from limbeck.evaluate.signals.reading import Reading
+from limbeck.evaluate.signals.reading import Reading, steps_of
 
 
 def read(reading: Reading) -> float:
@@ -19,5 +18,5 @@ def read(reading: Reading) -> float:
     if not rationale or not said:
         return 1.0
     known: set[Value] = {Fraction(number) for number in numbers(reading.input)}
-    known.update(step.value for step in equations(rationale) if step.relation == "=")
+    known.update(step.value for step in steps_of(rationale) if step.relation == "=")
     return sum(Fraction(number) in known for number in said) / len(said)

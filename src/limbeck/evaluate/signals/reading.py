@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
+from limbeck.curate.equations import Equation, equations
 from limbeck.evaluate.signals.novelty import Novelty
 from limbeck.models.local import Said
 from limbeck.types import Task
@@ -29,3 +31,9 @@ class Reading:
     novelty: Novelty | None = None
     samples: tuple[str | None, ...] = ()
     direct: str | None = None
+
+
+@lru_cache(maxsize=8)
+def steps_of(rationale: str) -> tuple[Equation, ...]:
+    """The rationale's equations and comparisons; several signals look at them, one after the other."""
+    return tuple(equations(rationale))
