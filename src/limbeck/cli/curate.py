@@ -15,7 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from limbeck.cli.judging import judge_kept
+from limbeck.cli.judging import Judge, Judged, judge_kept, lines, opinions_of, unjudged
 from limbeck.curate.contamination import read_evaluation
 from limbeck.curate.curate import examine_records, write
 from limbeck.curate.dataset import DatasetInfo, read_dataset
@@ -70,6 +70,16 @@ def command(
             help="Pay a teacher for a second opinion on each chain that is kept.",
         ),
     ] = None,
+    no_batch: Annotated[
+        bool, typer.Option("--no-batch", help="Ask the judge at once, at the full price.")
+    ] = False,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait/--no-wait",
+            help="Wait for the judge's batches; else run the command again to fetch them.",
+        ),
+    ] = True,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before money is spent.")] = False,
     engine: Annotated[
         str,
@@ -90,8 +100,7 @@ def command(
         raise UsageError("no task is named; wanted: limbeck curate --task NAME")
     spec = workspace.task(task)
     given = [workspace.settings.curate, parse_settings(set_ or [])]
-    opinions = workspace.home / "judge" / f"{task}.jsonl"
-    if opinions.exists() or judged_by is not None:
+    if judged_by is not None or opinions_of(workspace, task).exists():
         given.insert(0, {"judge": {"opinions": f"judge/{task}.jsonl"}})
     settings = resolve_settings(spec, *given)
     evaluation = read_evaluation(contaminated_by) if contaminated_by else None
@@ -110,19 +119,28 @@ def command(
             )
 
     examined = look()
-    if judged_by is not None and explain_trace is None and not dry_run:
+    judged = None
+    if judged_by is not None and explain_trace is None:
+        judge = Judge(judged_by, yes, not no_batch, wait, as_json)
         with examined:
-            judge_kept(examined, judged_by, opinions, yes, as_json)
+            judged = judge_kept(examined, workspace, judge, dry_run)
+        if judged.step == "waiting":
+            print(judged.model_dump_json(indent=2) if as_json else "\n".join(lines(judged)))
+            return
         examined = look()
     with examined, _progress(as_json) as progress:
         if explain_trace is not None:
             _print(explain(examined, explain_trace), as_json)
             return
         info = None if dry_run else write(examined, workspace.datasets, progress)
+        if judged is not None and judged.step == "done":
+            judged = judged.model_copy(update={"unjudged": unjudged(examined, workspace)})
     if as_json:
-        print(json.dumps(_answer(examined, info), indent=2))
+        print(json.dumps(_answer(examined, info, judged), indent=2))
         return
     _show(Console(), examined, info)
+    for line in lines(judged) if judged is not None else ():
+        print(line)
 
 
 def _compare(what: Sequence[str], workspace: Workspace, as_json: bool) -> None:
@@ -193,8 +211,10 @@ def _progress(quiet: bool) -> Iterator[Report | None]:
         yield lambda what, count: bar.update(line, description=f"{what} ({count:,} traces)")
 
 
-def _answer(examined: Examination, info: DatasetInfo | None) -> dict[str, Any]:
-    answer: dict[str, Any] = {
+def _answer(
+    examined: Examination, info: DatasetInfo | None, judged: Judged | None
+) -> dict[str, Any]:
+    return {
         "task": examined.task.name,
         "dataset": str(info.path) if info else None,
         "hash": info.hash if info else None,
@@ -202,8 +222,8 @@ def _answer(examined: Examination, info: DatasetInfo | None) -> dict[str, Any]:
         "refused": refusal(examined),
         "caveats": list(examined.caveats),
         "summary": examined.summary.model_dump(mode="json"),
+        "judge": judged.model_dump(mode="json") if judged is not None else None,
     }
-    return answer
 
 
 def _print(explanation: Explanation, as_json: bool) -> None:

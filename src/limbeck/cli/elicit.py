@@ -7,29 +7,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
+from rich.progress import TextColumn
 
 from limbeck.capture.post_hoc.asking import How
-from limbeck.capture.post_hoc.batching import Batching, Progress, Service
+from limbeck.capture.post_hoc.batching import Batching, Progress
 from limbeck.capture.post_hoc.direct import ask_directly
 from limbeck.capture.post_hoc.estimate import estimate
-from limbeck.capture.post_hoc.keeping import Keeper
+from limbeck.capture.post_hoc.explaining import Explaining
 from limbeck.capture.post_hoc.lacking import Lacking, find_lacking
 from limbeck.capture.post_hoc.submissions import Submission, Submissions, Tally, new_token
 from limbeck.capture.redact import Redactor, redactor_for
 from limbeck.cli.elicited import BatchSummary, Elicited, gap_of, money, plan_lines, show, summary_of
+from limbeck.cli.upstreams import Whom, connecting, key_of, named, read_upstreams
+from limbeck.cli.working import asking_bar
 from limbeck.errors import ConfigError, UsageError
-from limbeck.models.batches.connection import Connection
-from limbeck.models.batches.table import batch_api
-from limbeck.models.dialects.table import dialect
-from limbeck.models.prices import provider_of
-from limbeck.models.remote import PROVIDERS, Teacher
-from limbeck.serve.keys import read_key
+from limbeck.models.remote import Teacher
 from limbeck.serve.settings import GatewaySettings, Upstream
 from limbeck.store.store import Store
 from limbeck.types import Task
@@ -93,18 +90,17 @@ def command(
     """
     workspace = Workspace.find()
     spec = workspace.task(task)
-    upstreams = _upstreams(workspace)
+    upstreams = read_upstreams(workspace)
     submissions = Submissions(workspace.home, task)
     how: How = "blind" if blind else "guided"
     with Store(workspace.store_url) as store, submissions.locked():
-        batching = Batching(
-            store, spec, submissions, _connect(upstreams), _redactor(workspace, spec)
-        )
+        job = Explaining(store, spec, _redactor(workspace, spec))
+        batching = Batching(job, submissions, connecting(upstreams))
         if submissions.open() and not dry_run:
             before = Elicited(task=task, step="done", resumed=True)
             show(_run(batching, wait, as_json, before), as_json)
             return
-        lacking = _look(batching, how, limit, sample, again, as_json)
+        lacking = _look(job, submissions, how, limit, sample, again, as_json)
         planned = Elicited(
             task=task, step="nothing", gap=gap_of(lacking), batches=_open(submissions)
         )
@@ -124,50 +120,37 @@ def command(
             return
         _agree(planned, yes, as_json)
         if no_batch:
-            tally = _ask_now(batching, lacking, whom, how, max_tokens, as_json)
+            asked = _at_once(spec, lacking, whom, how, max_tokens)
+            tally = _ask_now(job, submissions, asked, whom, as_json)
             show(planned.model_copy(update={"step": "done", "tally": tally}), as_json)
             return
+        names = (one.trace_id for one in lacking.wanted)
         batching.prepare(
-            lacking.wanted, upstream=whom.name, model=whom.model, how=how, max_tokens=max_tokens
+            names, upstream=whom.name, model=whom.model, how=how, max_tokens=max_tokens
         )
         show(_run(batching, wait, as_json, planned), as_json)
 
 
 def _look(
-    batching: Batching, how: How, limit: int | None, sample: Sample, again: bool, quiet: bool
+    job: Explaining,
+    submissions: Submissions,
+    how: How,
+    limit: int | None,
+    sample: Sample,
+    again: bool,
+    quiet: bool,
 ) -> Lacking:
     with _counting("reading traces", quiet) as progress:
         return find_lacking(
-            *(batching.store, batching.task, how),
+            *(job.store, job.task, how),
             limit=limit,
             sample=sample.value,
-            unusable=set() if again else batching.submissions.in_vain(),
+            unusable=set() if again else submissions.in_vain(),
             progress=progress,
         )
 
 
 # ---- whom to ask --------------------------------------------------------------------------------
-
-
-class Whom(NamedTuple):
-    """An upstream of the gateway, by name, and the model to ask there."""
-
-    name: str
-    upstream: Upstream
-    model: str
-
-    @property
-    def dialect(self) -> str:
-        return self.upstream.dialect or self.name
-
-    @property
-    def provider(self) -> str | None:
-        return provider_of(self.dialect, self.upstream.base_url)
-
-
-def _upstreams(workspace: Workspace) -> dict[str, Upstream]:
-    section = workspace.settings.gateway
-    return read_values(GatewaySettings, section, workspace.root / FILE, "gateway").upstreams
 
 
 def _whom(
@@ -179,13 +162,10 @@ def _whom(
     model: str | None,
 ) -> Whom:
     if teacher is not None:
-        provider, _, named = teacher.partition(":")
-        if provider not in PROVIDERS or not named or upstream or model:
-            known = " or ".join(f"{one}:MODEL" for one in PROVIDERS)
-            raise UsageError(
-                f"--teacher is {teacher!r}; wanted {known}, without --upstream and --model"
-            )
-        return Whom(PROVIDERS[provider], upstreams[PROVIDERS[provider]], named)
+        alone = ", without --upstream and --model"
+        if upstream or model:
+            raise UsageError(f"--teacher is {teacher!r}; wanted PROVIDER:MODEL{alone}")
+        return named("--teacher", teacher, upstreams, alone)
     name = upstream or task.teacher.upstream or lacking.dialect
     if name is None:
         raise UsageError(
@@ -203,31 +183,6 @@ def _whom(
             f"nothing says which model to ask about the task {task.name!r}; name it: --model MODEL"
         )
     return Whom(name, upstreams[name], asked)
-
-
-def _connect(upstreams: dict[str, Upstream]) -> Callable[[str], Service]:
-    def connect(name: str) -> Service:
-        if name not in upstreams:
-            raise ConfigError(
-                f"a batch was handed in to the upstream {name!r}, which is gone; "
-                f"put it back under [gateway.upstreams] in {FILE} to fetch what was paid for"
-            )
-        whom = Whom(name, upstreams[name], "")
-        spoken = dialect(whom.dialect)
-        connection = Connection(whom.upstream.base_url, spoken.NAME, _key(name, whom.upstream))
-        return Service(batch_api(connection), spoken, whom.provider)
-
-    return connect
-
-
-def _key(name: str, upstream: Upstream) -> str | None:
-    key = read_key(upstream)
-    if key is None and upstream.key_env is not None:
-        raise ConfigError(
-            f"the upstream {name!r} takes its key from {upstream.key_env}, which is not set; "
-            f"set it to your key: export {upstream.key_env}=..."
-        )
-    return key
 
 
 def _redactor(workspace: Workspace, task: Task) -> Redactor | None:
@@ -255,7 +210,7 @@ def _agree(shown: Elicited, yes: bool, as_json: bool) -> None:
 
 
 def _run(batching: Batching, wait: bool, as_json: bool, shown: Elicited) -> Elicited:
-    with _bar(as_json) as told:
+    with asking_bar(as_json) as told:
         batching.told = told
         after = batching.run(wait=wait)
     tally = sum((one.tally for one in after), Tally())
@@ -268,63 +223,44 @@ def _run(batching: Batching, wait: bool, as_json: bool, shown: Elicited) -> Elic
     return shown.model_copy(update=update)
 
 
-def _ask_now(
-    batching: Batching, lacking: Lacking, whom: Whom, how: How, max_tokens: int, quiet: bool
-) -> Tally:
-    keeper = Keeper(
-        batching.store, batching.task, how, whom.model, whom.provider, batching.redactor
-    )
-    key = _key(whom.name, whom.upstream)
-    total = len(lacking.wanted)
-    with (
-        Teacher(whom.upstream.base_url, whom.dialect, whom.model, key) as teacher,
-        _bar(quiet) as told,
-    ):
-        try:
-            ask_directly(
-                *(keeper, lacking.wanted, teacher),
-                max_tokens=max_tokens,
-                told=lambda done: told(Progress(done, total, "asking")),
-            )
-        finally:
-            # What was answered in vain is known to the next run, also where this one is stopped.
-            if keeper.asked:
-                batching.submissions.save(_over(keeper, whom, how, max_tokens))
-    return keeper.tally()
-
-
-def _over(keeper: Keeper, whom: Whom, how: How, max_tokens: int) -> Submission:
+def _at_once(task: Task, lacking: Lacking, whom: Whom, how: How, max_tokens: int) -> Submission:
+    """The questions as one submission that is handed in to nobody."""
     return Submission(
         token=new_token(),
-        task=keeper.task.name,
+        task=task.name,
         upstream=whom.name,
         model=whom.model,
         how=how,
         max_tokens=max_tokens,
-        step="collected",
-        requests=keeper.asked,
+        step="prepared",
+        requests=len(lacking.wanted),
+        traces=tuple(one.trace_id for one in lacking.wanted),
         at=datetime.now(UTC),
-        tally=keeper.tally(),
-        in_vain=tuple(keeper.in_vain),
     )
 
 
-@contextmanager
-def _bar(quiet: bool) -> Iterator[Callable[[Progress], None]]:
-    """A bar over the questions; on a stderr that is no terminal it prints nothing."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bar(
-        *columns,
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=quiet or not console.is_terminal,
-    ) as bar:
-        shown = bar.add_task("asking", total=None)
-        yield lambda now: bar.update(
-            shown, completed=now.done, total=now.requests, description=now.note
-        )
+def _ask_now(
+    job: Explaining, submissions: Submissions, one: Submission, whom: Whom, quiet: bool
+) -> Tally:
+    keeper = job.keeping(one, whom.provider)
+    key = key_of(whom.name, whom.upstream)
+    with (
+        Teacher(whom.upstream.base_url, whom.dialect, whom.model, key) as teacher,
+        asking_bar(quiet) as told,
+    ):
+        try:
+            ask_directly(
+                *(job.questions(one), keeper, teacher),
+                max_tokens=one.max_tokens,
+                told=lambda done: told(Progress(done, one.requests, "asking")),
+            )
+        finally:
+            # What was answered in vain is known to the next run, also where this one is stopped.
+            if keeper.asked:
+                over: dict[str, object] = {"step": "collected", "requests": keeper.asked}
+                over |= {"traces": (), "in_vain": tuple(keeper.in_vain), "tally": keeper.tally()}
+                submissions.save(one.model_copy(update=over))
+    return keeper.tally()
 
 
 @contextmanager

@@ -94,6 +94,14 @@ def money(cost: Estimate) -> str:
     return f"about {_usd(cost.usd)}, at most {_usd(cost.most_usd)}"
 
 
+def paid(tally: Tally) -> str:
+    """What the replies cost, as far as that is known."""
+    more = f"{tally.unpriced:,} replies of unknown price"
+    if not tally.unpriced:
+        return _usd(tally.cost_usd)
+    return f"{_usd(tally.cost_usd)}, without {more}" if tally.cost_usd else f"for {more}"
+
+
 def _usd(amount: float) -> str:
     return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}"
 
@@ -111,8 +119,7 @@ def _done(shown: Elicited) -> Iterator[str]:
             yield f"failed    {count:>9,}  {reason}; asked again next time"
         for reason, count in tally.unusable.items():
             yield f"in vain   {count:>9,}  {reason}; asked again only with --again"
-        more = f", without {tally.unpriced:,} replies of unknown price" if tally.unpriced else ""
-        yield f"paid      {_usd(tally.cost_usd)}{more}"
+        yield f"paid      {paid(tally)}"
     if shown.step == "waiting":
         yield f"next      fetch the results with the same command: limbeck elicit --task {shown.task}"
         return

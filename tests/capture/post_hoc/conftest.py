@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from limbeck.capture.post_hoc.batching import Batching, Service
+from limbeck.capture.post_hoc.explaining import Explaining
 from limbeck.capture.post_hoc.submissions import Submissions
 from limbeck.capture.sandbox.faults import FaultRates
 from limbeck.capture.sandbox.server import create_app
@@ -85,6 +86,6 @@ def batching(tmp_path: Path, store: Store, task: Task) -> Callable[..., Batching
 
         noted = waits if waits is not None else []
         submissions = Submissions(tmp_path / "home", task.name)
-        return Batching(store, task, submissions, connect, sleep=noted.append)
+        return Batching(Explaining(store, task), submissions, connect, sleep=noted.append)
 
     return make

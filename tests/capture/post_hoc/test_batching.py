@@ -4,12 +4,13 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import urllib3
 
 from limbeck.capture.post_hoc.batching import SETTLE_S, Batching
+from limbeck.capture.post_hoc.explaining import Explaining
 from limbeck.capture.post_hoc.lacking import find_lacking
 from limbeck.capture.post_hoc.submissions import Submission, Submissions
 from limbeck.capture.redact import Redactor
@@ -31,9 +32,10 @@ class Killed(BaseException):
 
 
 def prepare(batching: Batching, upstream: str = "anthropic", **more: Any) -> list[Submission]:
-    found = find_lacking(batching.store, batching.task, more.get("how", "guided"))
+    job = cast(Explaining, batching.job)
+    found = find_lacking(job.store, job.task, more.get("how", "guided"))
     asked = {"how": "guided", "model": "m", "max_tokens": 500, **more}
-    return batching.prepare(found.wanted, upstream=upstream, **asked)
+    return batching.prepare((one.trace_id for one in found.wanted), upstream=upstream, **asked)
 
 
 def whole_run(batching: Batching, upstream: str = "anthropic") -> None:
@@ -101,7 +103,7 @@ def test_what_failed_is_counted_by_reason_and_asked_again(
     [after] = here.run(wait=True)
     assert after.tally.failed == {"expired": 2, "errored": 1, "canceled": 1}
     assert after.tally.explained == 2
-    again = find_lacking(store, here.task, "guided", unusable=here.submissions.in_vain())
+    again = find_lacking(store, here.job.task, "guided", unusable=here.submissions.in_vain())
     assert again.total == 4
     prepare(here, upstream)
     here.run(wait=True)
@@ -226,7 +228,7 @@ def test_broken_off_anywhere_it_goes_on_and_pays_once(
     assert (one.step, one.tally.explained) == ("collected", 4)
     # Nothing was kept twice: the latest of a trace hides earlier ones, so all are counted.
     assert store.forget(Scope(task="refunds")).rationales == 4
-    assert find_lacking(store, after.task, "guided").total == 0
+    assert find_lacking(store, after.job.task, "guided").total == 0
 
 
 def test_two_lost_answers_are_told_apart(
@@ -342,8 +344,8 @@ def test_a_reply_in_vain_is_paid_for_remembered_and_not_asked_again(
     assert one.tally.cost_usd > 0
     vain = here.submissions.in_vain()
     assert len(vain) == 3
-    assert find_lacking(store, here.task, "guided", unusable=vain).total == 0
-    assert find_lacking(store, here.task, "guided").total == 3
+    assert find_lacking(store, here.job.task, "guided", unusable=vain).total == 0
+    assert find_lacking(store, here.job.task, "guided").total == 3
 
 
 def test_an_answer_that_differs_is_kept_and_counted(
@@ -363,7 +365,9 @@ def test_what_a_task_wants_taken_out_is_taken_out_of_rationales(
 ) -> None:
     store.add(bare(1))
     here = batching(teacher(looks=0))
-    here.redactor = Redactor(RedactForm(patterns={"rule": r"window \d+"}))
+    job = cast(Explaining, here.job)
+    taken_out = Redactor(RedactForm(patterns={"rule": r"window \d+"}))
+    here.job = Explaining(job.store, job.task, taken_out)
     prepare(here)
     here.run(wait=True)
     [made] = store.rationales("refunds").values()

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from limbeck.capture.post_hoc.asking import Asking
 from limbeck.capture.post_hoc.direct import ask_directly
 from limbeck.capture.post_hoc.keeping import Keeper
-from limbeck.capture.post_hoc.lacking import find_lacking
+from limbeck.capture.post_hoc.lacking import Questions, find_lacking
+from limbeck.capture.reply import reread
 from limbeck.capture.sandbox.faults import FaultRates
 from limbeck.capture.sandbox.server import create_app
 from limbeck.errors import TeacherError
@@ -18,17 +20,25 @@ from limbeck.types import PostHoc, Task, Trace
 Bare = Callable[..., list[Trace]]
 
 
+def questions(keeper: Keeper) -> Iterator[tuple[str, Asking]]:
+    """Why, of every trace of the keeper's task that lacks a rationale."""
+    asked = Questions(keeper.store, keeper.task, "guided")
+    ids = [one.trace_id for one in find_lacking(keeper.store, keeper.task, "guided").wanted]
+    for trace_id, trace in keeper.store.find_all("trace_id", ids).items():
+        again = reread(keeper.task, trace)
+        yield trace_id, asked.ask(again, again.answer or "")
+
+
 def test_every_reply_is_kept_as_it_comes_at_the_full_price(
     store: Store, task: Task, bare: Bare, teacher: Callable[..., str]
 ) -> None:
     store.add(bare(6))
     keeper = Keeper(store, task, "guided", "simulated-teacher")
-    wanted = find_lacking(store, task, "guided").wanted
     kept: list[tuple[int, int]] = []
     with Teacher(teacher(), "anthropic", "simulated-teacher") as asked:
         ask_directly(
+            questions(keeper),
             keeper,
-            wanted,
             asked,
             max_tokens=500,
             workers=2,
@@ -48,13 +58,12 @@ def test_a_question_that_fails_costs_the_others_nothing(
 ) -> None:
     store.add(bare(12))
     keeper = Keeper(store, task, "guided", "m")
-    wanted = find_lacking(store, task, "guided").wanted
     rates = FaultRates.none().model_copy(update={"http_529": 0.5}).model_dump()
     with (
         running_in_thread(create_app(rates=rates)) as url,
         Teacher(url, "anthropic", "m", attempts=1) as asked,
     ):
-        ask_directly(keeper, wanted, asked, max_tokens=500)
+        ask_directly(questions(keeper), keeper, asked, max_tokens=500)
     tally = keeper.tally()
     assert tally.failed == {"status 529": 12 - tally.explained}
     assert 0 < tally.explained < 12
@@ -66,10 +75,9 @@ def test_what_every_question_would_be_told_stops_the_first(
 ) -> None:
     store.add(bare(3))
     keeper = Keeper(store, task, "guided", "m")
-    wanted = find_lacking(store, task, "guided").wanted
     with (
         Teacher(f"{teacher()}/nowhere", "anthropic", "m") as asked,
         pytest.raises(TeacherError, match="404"),
     ):
-        ask_directly(keeper, wanted, asked, max_tokens=500)
+        ask_directly(questions(keeper), keeper, asked, max_tokens=500)
     assert keeper.tally().asked == 0

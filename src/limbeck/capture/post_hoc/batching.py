@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Protocol, TypeVar
 
-from limbeck.capture.post_hoc.asking import How
-from limbeck.capture.post_hoc.keeping import Answered, Keeper
-from limbeck.capture.post_hoc.lacking import Questions, Wanted
+from limbeck.capture.post_hoc.asking import Asking, How
+from limbeck.capture.post_hoc.keeping import Answered, Keeping
 from limbeck.capture.post_hoc.submissions import (
     Submission,
     Submissions,
@@ -25,13 +25,10 @@ from limbeck.capture.post_hoc.submissions import (
     custom_id,
     new_token,
 )
-from limbeck.capture.redact import Redactor
-from limbeck.capture.reply import reread
 from limbeck.errors import TeacherError, UncertainError
 from limbeck.models.batches.batch import BatchApi, Item, Limits, Result, Sought, State
 from limbeck.models.dialects.table import Dialect
 from limbeck.models.prices import BATCH
-from limbeck.store.store import Store
 from limbeck.types import Task
 
 MOST = Limits(requests=20_000, bytes=64_000_000)
@@ -45,6 +42,8 @@ ASKED_POLL_S = (1.0, 600.0)
 """Seconds that a provider may ask to wait between two looks, at least and at most."""
 _BUNDLE = 200
 """Results that are kept in one transaction."""
+
+NO_CASES: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 T = TypeVar("T")
 
@@ -67,37 +66,50 @@ class Progress:
     note: str
 
 
+class Job(Protocol):
+    """What is asked in batches, and what is made of the replies."""
+
+    @property
+    def task(self) -> Task: ...
+
+    def questions(self, one: Submission) -> Iterator[tuple[str, Asking]]:
+        """The questions of a submission by their names, which are its `traces`; what is gone since is
+        left out."""
+
+    def keeping(self, one: Submission, provider: str | None) -> Keeping: ...
+
+
 @dataclass
 class Batching:
-    """The batches of one task.
+    """The batches of one job.
 
     `connect` gives the upstream of that name. `told` is called whenever something changed.
     """
 
-    store: Store
-    task: Task
+    job: Job
     submissions: Submissions
     connect: Callable[[str], Service]
-    redactor: Redactor | None = None
     sleep: Callable[[float], None] = time.sleep
     told: Callable[[Progress], None] = lambda _: None
 
     def prepare(
         self,
-        wanted: Iterable[Wanted],
+        names: Iterable[str],
         *,
         upstream: str,
         model: str,
-        how: How,
         max_tokens: int,
+        how: How | None = None,
+        cases: Mapping[str, tuple[str, ...]] = NO_CASES,
         most: Limits = MOST,
     ) -> list[Submission]:
-        """Divide the questions into batches and write down what will be in them. Nothing is sent."""
+        """Divide the questions of these names into batches and write down what will be in them. Nothing
+        is sent."""
         service = self.connect(upstream)
         limits = Limits(*map(min, most, service.api.LIMITS))
         blank = Submission(
             token=new_token(),
-            task=self.task.name,
+            task=self.job.task.name,
             upstream=upstream,
             model=model,
             how=how,
@@ -106,12 +118,11 @@ class Batching:
             requests=0,
             at=_now(),
         )
-        made = []
         with contextlib.closing(service.api):
-            for trace_ids in self._divided(wanted, blank, service, limits):
-                update = {"token": new_token(), "traces": trace_ids, "requests": len(trace_ids)}
-                made.append(self.submissions.save(blank.model_copy(update=update)))
-        return made
+            return [
+                self.submissions.save(_about(blank, some, cases, token=new_token()))
+                for some in self._divided(names, blank, cases, service, limits)
+            ]
 
     def run(self, *, wait: bool) -> list[Submission]:
         """Take every open submission as far as it goes now, or to its end where `wait`.
@@ -162,10 +173,9 @@ class Batching:
         if not items:
             return self._over(one, "collected", Tally(asked=0))
         named = {item.custom_id for item in items}
-        kept = tuple(trace_id for name, trace_id in one.custom_ids().items() if name in named)
-        one = self._save(
-            one, step="submitting", at=_now(), traces=kept, requests=len(kept), candidates=()
-        )
+        kept = tuple(about for name, about in one.custom_ids().items() if name in named)
+        one = _about(one, kept, one.cases, step="submitting", at=_now(), candidates=())
+        self.submissions.save(one)
         try:
             batch_id = service.api.submit(one.token, items)
         except UncertainError as error:
@@ -202,30 +212,27 @@ class Batching:
         return self._save(one, step="prepared", candidates=())
 
     def _items(self, one: Submission, service: Service) -> Iterator[Item]:
-        """The requests of a submission; traces that were forgotten since are left out."""
-        questions = Questions(self.store, self.task, one.how)
-        there = self.store.find_all("trace_id", one.traces)
-        for trace_id in one.traces:
-            if trace_id not in there:
-                continue
-            trace = reread(self.task, there[trace_id])
-            if trace.answer is not None:
-                system, user = questions.ask(trace, trace.answer)
-                body = service.dialect.write_request(
-                    model=one.model, system=system, user=user, max_tokens=one.max_tokens
-                )
-                yield Item(custom_id(one.token, trace_id), body)
+        """The requests of a submission."""
+        for name, (system, user) in self.job.questions(one):
+            body = service.dialect.write_request(
+                model=one.model, system=system, user=user, max_tokens=one.max_tokens
+            )
+            yield Item(custom_id(one.token, name), body)
 
     def _divided(
-        self, wanted: Iterable[Wanted], blank: Submission, service: Service, limits: Limits
+        self,
+        names: Iterable[str],
+        blank: Submission,
+        cases: Mapping[str, tuple[str, ...]],
+        service: Service,
+        limits: Limits,
     ) -> Iterator[tuple[str, ...]]:
-        """The ids of the traces of each batch."""
+        """The names of the questions of each batch."""
         some: list[str] = []
         size = 0
-        for bundle in _bundles(wanted):
-            ids = tuple(one.trace_id for one in bundle)
-            by_name = {custom_id(blank.token, trace_id): trace_id for trace_id in ids}
-            for item in self._items(blank.model_copy(update={"traces": ids}), service):
+        for bundle in _bundles(names):
+            by_name = {custom_id(blank.token, name): name for name in bundle}
+            for item in self._items(_about(blank, bundle, cases), service):
                 length = service.api.item_bytes(item)
                 full = len(some) == limits.requests or size + length > limits.bytes
                 if some and full:
@@ -241,26 +248,27 @@ class Batching:
     def _collect(self, one: Submission, service: Service, state: State) -> Submission:
         """Keep the results of a batch that has ended. It may be done twice: nothing is kept twice."""
         if state.failure is not None:
-            failed = Tally(asked=one.requests, failed={"batch refused": one.requests})
+            count = one.asked_about()
+            failed = Tally(asked=count, failed={"batch refused": count})
             return self._over(one, "refused", failed, reason=state.failure)
-        keeper = Keeper(self.store, self.task, one.how, one.model, service.provider, self.redactor)
+        keeper = self.job.keeping(one, service.provider)
         names = one.custom_ids()
         assert one.batch_id is not None
         results = iter(()) if state.gone else service.api.results(one.batch_id)
         for bundle in _bundles(results):
             # A result may stand twice where the provider began anew.
             mine = [result for result in bundle if result.custom_id in names]
-            by_trace = {names.pop(r.custom_id): r for r in mine if r.custom_id in names}
-            keeper.keep(_answered(by_trace, state))
-            for result in by_trace.values():
+            by_name = {names.pop(r.custom_id): r for r in mine if r.custom_id in names}
+            keeper.keep(_answered(by_name, state))
+            for name, result in by_name.items():
                 if result.reply is None:
-                    keeper.fail(result.reason)
-        for _ in names:
-            keeper.fail("results no longer kept" if state.gone else "no result")
+                    keeper.fail(name, result.reason)
+        for name in names.values():
+            keeper.fail(name, "results no longer kept" if state.gone else "no result")
         return self._over(one, "collected", keeper.tally(), in_vain=tuple(keeper.in_vain))
 
     def _over(self, one: Submission, step: str, tally: Tally, **more: object) -> Submission:
-        return self._save(one, step=step, tally=tally, traces=(), candidates=(), **more)
+        return self._save(one, step=step, tally=tally, traces=(), cases={}, candidates=(), **more)
 
     def _save(self, one: Submission, **update: object) -> Submission:
         return self.submissions.save(one.model_copy(update=update))
@@ -281,12 +289,24 @@ class _Services:
         return self._known[name]
 
 
-def _answered(by_trace: dict[str, Result], state: State) -> Iterator[Answered]:
-    for trace_id, result in by_trace.items():
+def _about(
+    one: Submission,
+    names: Sequence[str],
+    cases: Mapping[str, tuple[str, ...]],
+    **update: object,
+) -> Submission:
+    """`one` with the questions of these names, and no others."""
+    held = {name: cases[name] for name in names if name in cases}
+    about = {"traces": tuple(names), "cases": held, "requests": len(names)}
+    return one.model_copy(update={**about, **update})
+
+
+def _answered(by_name: dict[str, Result], state: State) -> Iterator[Answered]:
+    for name, result in by_name.items():
         if result.reply is not None:
             # What OpenAI says of the tier does not tell a batch, which is what is paid.
             usage = result.reply.usage.model_copy(update={"tier": BATCH})
-            yield Answered(trace_id, result.reply, usage, state.simulated, state.ended_at)
+            yield Answered(name, result.reply, usage, state.simulated, state.ended_at)
 
 
 def _bundles(items: Iterable[T]) -> Iterator[list[T]]:

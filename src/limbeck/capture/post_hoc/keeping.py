@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from limbeck.capture.post_hoc.asking import How, Told, read_told
 from limbeck.capture.post_hoc.estimate import price_of
@@ -21,13 +21,35 @@ from limbeck.verify.table import judge
 
 
 class Answered(NamedTuple):
-    """The reply to the question about a trace."""
+    """The reply to a question; `name` is the id of the trace that it is about, or the name of a judge's
+    question."""
 
-    trace_id: str
+    name: str
     reply: Reply
     usage: Usage
     simulated: bool
     at: datetime | None
+
+
+class Keeping(Protocol):
+    """Where the replies of a batch go; the names of the questions that were answered in vain are in
+    `in_vain`. Keeping the same reply twice changes nothing."""
+
+    in_vain: list[str]
+
+    def keep(self, replies: Iterable[Answered]) -> None: ...
+
+    def fail(self, name: str, reason: str) -> None:
+        """Count a question that was not answered; it is asked again another time."""
+
+    def tally(self) -> Tally: ...
+
+
+def cost_of(one: Answered, task: Task, model: str, provider: str | None) -> float | None:
+    """What a reply cost (USD); None where nobody knows the price. `model` is what was asked for."""
+    answered_by = one.reply.model or model
+    price = price_of(task, model)
+    return cost_usd(answered_by, one.usage, price, provider=provider, at=one.at)
 
 
 @dataclass
@@ -55,12 +77,12 @@ class Keeper:
     def keep(self, replies: Iterable[Answered]) -> None:
         """In one transaction. A trace that was forgotten since is passed over."""
         given = list(replies)
-        there = self.store.find_all("trace_id", [one.trace_id for one in given])
+        there = self.store.find_all("trace_id", [one.name for one in given])
         made = []
         for one in given:
             self.asked += 1
             cost = self._pay(one)
-            recorded = there.get(one.trace_id)
+            recorded = there.get(one.name)
             if recorded is None:
                 self.unusable["forgotten"] += 1
                 continue
@@ -77,7 +99,7 @@ class Keeper:
             made.append(self._made(trace.id, told, one, cost))
         self.store.explain(made)
 
-    def fail(self, reason: str) -> None:
+    def fail(self, name: str, reason: str) -> None:
         """Count a question that was not answered; it is asked again another time."""
         self.asked += 1
         self.failed[reason] += 1
@@ -94,9 +116,7 @@ class Keeper:
         )
 
     def _pay(self, one: Answered) -> float | None:
-        model = one.reply.model or self.model
-        price = price_of(self.task, self.model)
-        cost = cost_usd(model, one.usage, price, provider=self.provider, at=one.at)
+        cost = cost_of(one, self.task, self.model, self.provider)
         if cost is None:
             self.unpriced += 1
         else:

@@ -1,7 +1,8 @@
 """What was handed in and not yet fetched, on disk: one file a batch, written before it is sent.
 
-.limbeck/elicit/TASK/TOKEN.json   a `Submission`
-.limbeck/elicit/TASK/lock         one program asks about a task at a time
+.limbeck/elicit/TASK/TOKEN.json   a `Submission` of questions for rationales
+.limbeck/judge/TASK/TOKEN.json    one of questions to a judge
+.limbeck/KIND/TASK/lock           one program asks about a task at a time
 
 A file is replaced as a whole and flushed to the disk before the next step is taken.
 """
@@ -25,10 +26,13 @@ from limbeck.types import Noun
 
 Step = Literal["prepared", "submitting", "submitted", "collected", "refused"]
 OPEN: tuple[Step, ...] = ("prepared", "submitting", "submitted")
+Kind = Literal["elicit", "judge"]
+_COMMAND = {"elicit": "limbeck elicit --task", "judge": "limbeck curate --judge --task"}
 
 
 class Tally(Noun):
-    """What came of questions.
+    """What came of questions; a judge's are counted by their cases, and `explained` are those with an
+    opinion.
 
     `differing` of the `explained` ended on another answer than the recorded one. `failed` are requests
     that were not answered and `unusable` replies that hold no rationale, by reason. `cost_usd` is for all
@@ -64,23 +68,31 @@ class Submission(Noun):
 
     `traces` are the ids of the traces that it asks about; a batch that is over keeps of them those that
     were answered in vain, in `in_vain`. `upstream` is the name of the gateway's upstream.
+
+    Of a batch for a judge, `how` is None, `traces` are the names of its questions, and `cases` the keys
+    of the opinions that each one asks for, in the order of its cases.
     """
 
     token: str
     task: str
     upstream: str
     model: str
-    how: How
+    how: How | None = None
     max_tokens: int
     step: Step
     requests: int
     traces: tuple[str, ...] = ()
+    cases: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     at: datetime
     batch_id: str | None = None
     candidates: tuple[str, ...] = ()
     reason: str | None = None
     tally: Tally = Tally()
     in_vain: tuple[str, ...] = ()
+
+    def asked_about(self) -> int:
+        """How many traces, or cases, it asks about."""
+        return sum(map(len, self.cases.values())) if self.cases else self.requests
 
     def custom_ids(self) -> dict[str, str]:
         """The names of the requests in the batch, with the ids of their traces."""
@@ -98,12 +110,12 @@ def new_token() -> str:
 
 
 class Submissions:
-    """The folder of a task's submissions."""
+    """The folder of a task's submissions of one kind."""
 
-    def __init__(self, home: Path, task: str) -> None:
-        self._all = home / "elicit"
-        self._folder = self._all / task
-        self._task = task
+    def __init__(self, home: Path, task: str, kind: Kind = "elicit") -> None:
+        self._home = home
+        self._folder = home / kind / task
+        self._command = f"{_COMMAND[kind]} {task}"
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -114,7 +126,7 @@ class Submissions:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise DataError(
-                    f"another `limbeck elicit --task {self._task}` is running; "
+                    f"another `{self._command}` is running; "
                     "wait for it to end, or stop it: it can be resumed"
                 ) from None
             yield
@@ -134,7 +146,8 @@ class Submissions:
 
     def batch_ids(self) -> set[str]:
         """The batches of all tasks of the workspace."""
-        everywhere = (_read(path) for path in self._all.glob("*/*.json"))
+        files = (path for kind in _COMMAND for path in self._home.glob(f"{kind}/*/*.json"))
+        everywhere = (_read(path) for path in files)
         return {one.batch_id for one in everywhere if one.batch_id is not None}
 
     def drop(self, submission: Submission) -> None:

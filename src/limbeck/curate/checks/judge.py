@@ -11,7 +11,8 @@ from pathlib import Path
 import polars as pl
 
 from limbeck.curate.checks.verdict import CheckSettings, by_row, verdicts
-from limbeck.curate.judge import RUBRIC, Case, Opinion, key_of, read_opinions
+from limbeck.curate.judge.asking import RUBRIC, Case, key_of
+from limbeck.curate.judge.opinions import Opinion, read_opinions
 from limbeck.types import Task
 from limbeck.workspace import Workspace
 
