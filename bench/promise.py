@@ -1,6 +1,7 @@
 """Is the promise kept? Students of which everything is known, calibrated 2,000 times each.
 
     python bench/promise.py [--quick] [--worlds telling,noise] [--jobs 2] [--json]
+    python bench/promise.py --tables     those of docs/promise.md, from the result that is kept
 
 Ten students, some badly calibrated and some with signals that mislead, are calibrated on sets of 500
 and 2,000 calls. For each policy the error rate among the calls that it would answer is counted over
@@ -35,6 +36,9 @@ SEED = 20_26
 
 def main() -> None:
     given = _options().parse_args()
+    if given.tables:
+        _tables()
+        return
     # One thread a process: the fits are small, and threads that wait for each other are slower.
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     began = time.monotonic()
@@ -70,6 +74,7 @@ def _options() -> argparse.ArgumentParser:
     )
     options.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     options.add_argument("--json", action="store_true", help="print the result as JSON")
+    options.add_argument("--tables", action="store_true", help="print those of the documentation")
     options.add_argument("--out", type=Path, help="where the result is kept")
     return options
 
@@ -125,6 +130,18 @@ def _versions() -> dict[str, str | None]:
         except PackageNotFoundError:
             found[name] = None
     return found
+
+
+def _tables() -> None:
+    from pledge.tables import calibrations, detections, false_alarms
+
+    result = json.loads((RESULTS / "promise.json").read_text(encoding="utf-8"))
+    for table in (
+        *(calibrations(result, n) for n in SIZES),
+        false_alarms(result),
+        detections(result),
+    ):
+        print(table, end="\n\n")
 
 
 def _show(result: dict[str, Any]) -> None:
