@@ -6,11 +6,11 @@ item, and reports the AUROC of each measure with a bootstrap interval over items
 for a student that learned the bottleneck task itself. A measure that cannot tell them apart where the
 truth is known says nothing where it is not.
 
-    python bench/dependence.py            about five minutes on a quiet core
+    python bench/dependence.py            three seeds of five kinds, one core each
     python bench/dependence.py --quick    one seed and few steps: only shows that it runs
 
 Writes bench/results/dependence.json, and with --publish the file that `limbeck evaluate` shows beside
-every result.
+every result. With --kept FOLDER a run that was interrupted goes on: what each student showed is there.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +49,7 @@ STEPS: dict[Kind, int] = {
     "needs": 600,
     "direct": 600,
 }
+QUICK = 30
 DRAWS = 1000
 
 Values = dict[str, NDArray[np.float64]]
@@ -52,22 +57,22 @@ Values = dict[str, NDArray[np.float64]]
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seeds", type=int, default=1, help="students of each kind")
-    parser.add_argument("--items", type=int, default=300, help="items of each student")
+    parser.add_argument("--seeds", type=int, default=3, help="students of each kind")
+    parser.add_argument("--items", type=int, default=200, help="items of each student")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="which students")
     parser.add_argument("--quick", action="store_true", help="few steps, to see that it runs")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--kept", type=Path, help="folder of what was measured before")
     parser.add_argument("--publish", action="store_true", help="write known.json as well")
     given = parser.parse_args()
     began = time.perf_counter()
-    seeds = tuple(range(given.seeds))
-    groups: dict[str, list[Values]] = {"must use": [], "ignores": [], "needs": []}
+    seeds = tuple(range(1 if given.quick else given.seeds))
+    found = _students(given, seeds)
     accuracy: dict[str, list[float]] = {kind: [] for kind in KINDS}
-    runs = []
-    for seed in seeds:
-        for kind in given.kinds:
-            run = _student(kind, seed, given.items, given.quick, groups, accuracy)
-            runs.append(run)
-            print(json.dumps(run), file=sys.stderr)
+    for student in found:
+        accuracy[student.run["kind"]].append(student.run["accuracy"])
+    groups = _groups(found)
+    runs = [student.run for student in found]
     known = Known(
         task=TASK.name,
         students=len(runs),
@@ -89,6 +94,7 @@ def main() -> int:
         "cores": os.cpu_count(),
         "seconds": round(time.perf_counter() - began, 1),
         "runs": runs,
+        "auroc_by_seed": _by_seed(found, seeds),
         "known": known.model_dump(mode="json"),
     }
     RESULT.parent.mkdir(exist_ok=True)
@@ -104,27 +110,69 @@ def main() -> int:
     return 0
 
 
-def _student(
-    kind: Kind,
-    seed: int,
-    n: int,
-    quick: bool,
-    groups: dict[str, list[Values]],
-    accuracy: dict[str, list[float]],
-) -> dict[str, Any]:
-    """Trains and measures one student, and puts its items where they belong."""
-    steps = 30 if quick else STEPS[kind]
+@dataclass(frozen=True)
+class Shown:
+    """What one student showed: its numbers, and each measure of each item (N,)."""
+
+    run: dict[str, Any]
+    uses: NDArray[np.bool_]
+    values: Values
+
+    def text(self) -> str:
+        values = {name: of.tolist() for name, of in self.values.items()}
+        return json.dumps({"run": self.run, "uses": self.uses.tolist(), "values": values})
+
+    @staticmethod
+    def read(text: str) -> Shown:
+        kept = json.loads(text)
+        values = {name: np.array(of, dtype=np.float64) for name, of in kept["values"].items()}
+        return Shown(kept["run"], np.array(kept["uses"], dtype=np.bool_), values)
+
+
+def _students(given: argparse.Namespace, seeds: Sequence[int]) -> list[Shown]:
+    """Every kind of every seed, in that order; each is written down as soon as it is known."""
+    todo = [(kind, seed, given.items, given.quick) for seed in seeds for kind in given.kinds]
+    if given.kept is not None:
+        given.kept.mkdir(parents=True, exist_ok=True)
+    places = {one: None if given.kept is None else given.kept / _file(*one) for one in todo}
+    found = {
+        one: Shown.read(place.read_text(encoding="utf-8"))
+        for one, place in places.items()
+        if place is not None and place.exists()
+    }
+    # A forked process would inherit the threads of a library that has begun to use them.
+    with ProcessPoolExecutor(max(1, given.jobs), mp_context=get_context("spawn")) as pool:
+        running = {pool.submit(_student, *one): one for one in todo if one not in found}
+        for done in as_completed(running):
+            one = running[done]
+            found[one] = done.result()
+            place = places[one]
+            if place is not None:
+                partial = place.with_suffix(".partial")
+                partial.write_text(found[one].text(), encoding="utf-8")
+                partial.replace(place)
+            print(json.dumps(found[one].run), file=sys.stderr, flush=True)
+    return [found[one] for one in todo]
+
+
+def _file(kind: Kind, seed: int, n: int, quick: bool) -> str:
+    steps = QUICK if quick else STEPS[kind]
+    return f"{kind}-s{seed}-{steps}-{n}-{limbeck.__version__}.json"
+
+
+def _student(kind: Kind, seed: int, n: int, quick: bool) -> Shown:
+    """Trains and measures one student."""
+    steps = QUICK if quick else STEPS[kind]
     settings = DistillSettings(
         steps=steps, batch=64, vocabulary=320, seed=seed, precision="float32", threads=1
     )
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     student = plant(kind, settings, n=6000)
     trained = time.perf_counter() - began
     test = items(kind, n, 1000 + seed)
     examples = [one.example for one in test]
     said = student.ask([example.input for example in examples])
     right = [one.answer == e.truth for one, e in zip(said, examples, strict=True)]
-    accuracy[kind].append(float(np.mean(right)))
     run: dict[str, Any] = {
         "kind": kind,
         "seed": seed,
@@ -133,24 +181,44 @@ def _student(
         "accuracy": round(float(np.mean(right)), 4),
     }
     if kind == "direct":
-        return run
+        run["cpu_seconds"] = round(time.process_time() - busy, 1)
+        return Shown(run, np.zeros(0, dtype=np.bool_), {})
     chains = chains_of(student, TASK, examples)
     uses_of = {one.example.input: one.uses for one in test}
     uses = np.array([uses_of[text] for text in chains.inputs], dtype=np.bool_)
     found = measure(student, TASK, chains, seed=seed)
-    if kind == "needs":
-        groups["needs"].append(found.items)
-    else:
-        groups["must use"].append({name: of[uses] for name, of in found.items.items()})
-        groups["ignores"].append({name: of[~uses] for name, of in found.items.items()})
-    return {
-        **run,
+    run |= {
         "in_form": len(chains.inputs),
         "measure_seconds": round(time.perf_counter() - began - trained, 1),
+        "cpu_seconds": round(time.process_time() - busy, 1),
         "means": {name: _mean(of) for name, of in found.items.items()},
         "means_must_use": {name: _mean(of[uses]) for name, of in found.items.items()},
         "means_ignores": {name: _mean(of[~uses]) for name, of in found.items.items()},
     }
+    return Shown(run, uses, found.items)
+
+
+def _groups(found: Sequence[Shown]) -> dict[str, list[Values]]:
+    """The items on which the answer is known to hang on the chain, or known not to, of each student."""
+    groups: dict[str, list[Values]] = {"must use": [], "ignores": [], "needs": []}
+    for one in found:
+        if one.run["kind"] == "needs":
+            groups["needs"].append(one.values)
+        elif one.values:
+            groups["must use"].append({name: of[one.uses] for name, of in one.values.items()})
+            groups["ignores"].append({name: of[~one.uses] for name, of in one.values.items()})
+    return groups
+
+
+def _by_seed(found: Sequence[Shown], seeds: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
+    """Each measure on the students of each seed by themselves."""
+    spread: dict[str, list[dict[str, Any]]] = {name: [] for name in MEASURES}
+    for seed in seeds:
+        groups = _groups([one for one in found if one.run["seed"] == seed])
+        for name, of in spread.items():
+            one = _known(name, groups)
+            of.append({"seed": seed, "planted": one.auroc, "bottleneck": one.bottleneck})
+    return spread
 
 
 def _known(name: str, groups: dict[str, list[Values]]) -> KnownMeasure:
