@@ -39,6 +39,13 @@ def command(
     tasks: Annotated[str, typer.Option(help="Some of refunds, ledger, routes; with commas.")] = "",
     recipes: Annotated[str, typer.Option(help="Some recipes instead of the usual ones.")] = "",
     calls: Annotated[int | None, typer.Option(help="Calls to record for each task.")] = None,
+    shift: Annotated[
+        bool,
+        typer.Option(
+            "--shift/--no-shift",
+            help="After the fresh calls, change the inputs and see whether the promise notices.",
+        ),
+    ] = True,
     out: Annotated[Path, typer.Option(help="Where the report and the workspace go.")] = Path(
         "limbeck-demo"
     ),
@@ -48,7 +55,8 @@ def command(
     yes: Annotated[bool, typer.Option("--yes", help="Spend the estimated cost unasked.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json at the end.")] = False,
 ) -> None:
-    """Run the whole loop and write a report: capture, curate, distill, evaluate, calibrate, serve.
+    """Run the whole loop and write a report: capture, curate, distill, evaluate, calibrate, serve, and
+    what happens when the calls change.
 
     Offline and free: a simulated teacher, wrong in known ways, answers over HTTP on loopback. An
     interrupted run continues with the same command.
@@ -66,6 +74,7 @@ def command(
         recipes=_names(recipes),
         calls=calls,
         teacher=teacher,
+        shift=shift,
     )
     console = Console(stderr=True)
     if teacher is not None:
@@ -98,7 +107,7 @@ def _agree(plan: Plan, console: Console, yes: bool) -> None:
         sample = sandbox.generate(50, plan.seed)
         read = len(sandbox.instruction) + sum(len(item.input) for item in sample) / len(sample)
         # Fresh calls go to the teacher twice: alone, and behind the cascade at worst.
-        n = task.calls + 2 * task.fresh
+        n = task.calls + 2 * task.fresh + (task.shift.calls if task.shift else 0)
         calls += n
         cost += n * (read / CHARACTERS_A_TOKEN * rate.input + REPLY_TOKENS * rate.output) / 1e6
     console.print(
@@ -165,6 +174,8 @@ class _Watch:
 
 
 def _show(summary: Summary, page: Path) -> None:
+    from limbeck.report.shift_story import in_short
+
     console = Console()
     table = Table(title="Verified accuracy on the test split", title_justify="left")
     for column in ("task", "recipe", "accuracy", "95 % interval", "against label-only", "verdict"):
@@ -191,6 +202,10 @@ def _show(summary: Summary, page: Path) -> None:
     for task in summary.tasks:
         for finding in task.findings:
             console.print(f"{task.task}: {finding}", highlight=False, markup=False)
+        if task.shift is not None and task.calibration is not None:
+            told = in_short(task.shift, task.calibration.policy.max_risk)
+            said = f"{task.task}, when the calls changed: {told}"
+            console.print(said, highlight=False, markup=False)
     console.print()
     console.print(
         f"took     {summary.seconds:.0f} s, largest process {summary.peak_memory_mb:,.0f} MB"

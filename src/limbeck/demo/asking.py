@@ -70,6 +70,15 @@ def gateway(
         yield process.url
 
 
+@contextlib.contextmanager
+def through(
+    plan: Plan, workspace: Workspace, truth_log: Path, answerer: str | None = None
+) -> Iterator[str]:
+    """The URL of a gateway over the workspace that leads to the teacher of the plan."""
+    with upstream(plan, truth_log) as settings, gateway(workspace, settings, answerer) as url:
+        yield url
+
+
 def client(plan: Plan, url: str) -> Teacher:
     """What asks through the gateway: the same client as for a teacher, with another base URL."""
     provider, _, model = (plan.teacher or f"anthropic:{SIMULATED}").partition(":")
@@ -114,8 +123,13 @@ def ask_all(
     return [found[key] for key in keys]
 
 
-def attach_outcomes(url: str, pairs: Iterable[tuple[str, str]], source: str) -> int:
-    """Posts (correlation key, right answer) pairs to the gateway; returns how many were attached."""
+def attach_outcomes(
+    url: str, pairs: Iterable[tuple[str, str]], source: str, *, name: str = "correlation"
+) -> int:
+    """Posts (name of the call, right answer) pairs to the gateway; returns how many were attached.
+
+    `name` is `correlation` or `trace_id`; a call that was audited has one key and two traces.
+    """
     attached = 0
     batch: list[dict[str, str]] = []
     pool = urllib3.PoolManager()
@@ -135,7 +149,7 @@ def attach_outcomes(url: str, pairs: Iterable[tuple[str, str]], source: str) -> 
         return sum(result["status"] == 200 for result in results)
 
     for key, value in pairs:
-        batch.append({"correlation": key, "value": value, "source": source})
+        batch.append({name: key, "value": value, "source": source})
         if len(batch) == 500:
             attached += post()
             batch.clear()

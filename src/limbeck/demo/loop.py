@@ -6,8 +6,6 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,26 +16,27 @@ from limbeck.curate.curate import curate
 from limbeck.curate.dataset import Dataset, read_dataset
 from limbeck.demo.asking import (
     SIMULATED,
-    Answered,
     ask_all,
     attach_outcomes,
     client,
-    gateway,
-    upstream,
+    through,
 )
+from limbeck.demo.fresh import ask_fresh
 from limbeck.demo.measure import (
     capture_numbers,
-    cascade_numbers,
     flagging,
     readable_drops,
     task_findings,
     thinned,
 )
 from limbeck.demo.plan import Plan, TaskPlan
+from limbeck.demo.run import Run
+from limbeck.demo.shift import plant_shift
 from limbeck.demo.stages import Stages, Watcher
 from limbeck.demo.students import make_students, specs_of
 from limbeck.distill.recipes.table import CONTROL
 from limbeck.distill.workers import cores
+from limbeck.evaluate.aim import Aim
 from limbeck.evaluate.answers import answers_of
 from limbeck.evaluate.calibrate import fit_policy, more_calls_needed
 from limbeck.evaluate.evaluate import Evaluation, evaluate
@@ -46,13 +45,10 @@ from limbeck.evaluate.risk import aurc, curve
 from limbeck.evaluate.rule import confidence_of
 from limbeck.models.local import read_card
 from limbeck.report.page import write_report
-from limbeck.report.summary import Calibration, Capture, Cascade, Summary, TaskSummary
+from limbeck.report.summary import Calibration, Capture, Summary, TaskSummary
 from limbeck.store.store import Store
 from limbeck.types import Noun, Task
 from limbeck.workspace import Workspace
-
-FRESH_SEED = 7919
-"""Added to the run's seed for the fresh calls, so that they are other questions than before."""
 
 
 class _Path(Noun):
@@ -78,7 +74,7 @@ def run(plan: Plan, out: Path, watcher: Watcher, command: str) -> tuple[Summary,
         workspace.write_task(_task(plan, sandbox))
         assert workspace.task(name).skeleton == _task(plan, sandbox).skeleton
     captures: dict[str, Capture] = {}
-    with _teacher(plan, workspace, truth_log) as url:
+    with through(plan, workspace, truth_log) as url:
         for task in plan.tasks:
             captures[task.name] = _capture(plan, task, sandboxes[task.name], url, workspace, stages)
     datasets = {task.name: _curate(task, workspace, stages) for task in plan.tasks}
@@ -88,9 +84,9 @@ def run(plan: Plan, out: Path, watcher: Watcher, command: str) -> tuple[Summary,
         dataset, folders = datasets[task.name], students[task.name]
         evaluation = _evaluate(task, dataset, folders, stages)
         calibration = _calibrate(plan, task, dataset, folders, workspace, stages)
-        cascade = _cascade(
-            plan, task, sandboxes[task.name], calibration, workspace, stages, truth_log
-        )
+        loop = Run(plan, task, sandboxes[task.name], workspace, stages, watcher, truth_log)
+        cascade, before = ask_fresh(loop, calibration)
+        shift = plant_shift(loop, calibration, before) if cascade and cascade.local else None
         summaries.append(
             TaskSummary(
                 task=task.name,
@@ -104,8 +100,13 @@ def run(plan: Plan, out: Path, watcher: Watcher, command: str) -> tuple[Summary,
                 evaluation=evaluation,
                 calibration=calibration,
                 cascade=cascade,
+                shift=shift,
                 findings=task_findings(
-                    evaluation, calibration, cascade, quick=plan.size == "quick"
+                    evaluation,
+                    calibration,
+                    cascade,
+                    quick=plan.size == "quick",
+                    shift_planned=task.shift is not None,
                 ),
             )
         )
@@ -149,14 +150,6 @@ def peak_memory_mb() -> float:
 def _task(plan: Plan, sandbox: SandboxTask[Any]) -> Task:
     model = plan.teacher.partition(":")[2] if plan.teacher else SIMULATED
     return sandbox.task(model=model)
-
-
-@contextmanager
-def _teacher(
-    plan: Plan, workspace: Workspace, truth_log: Path, answerer: str | None = None
-) -> Iterator[str]:
-    with upstream(plan, truth_log) as settings, gateway(workspace, settings, answerer) as url:
-        yield url
 
 
 def _capture(
@@ -277,8 +270,7 @@ def _calibrate(
         card = read_card(chosen)
         policy = fit_policy(
             answers_of(chosen, dataset, "calibration"),
-            plan.max_risk,
-            plan.confidence,
+            aim=Aim(value=plan.max_risk, confidence=plan.confidence, audit_rate=plan.audit_rate),
             seed=plan.seed,
         )
         if policy.threshold is not None:
@@ -309,55 +301,3 @@ def _calibrate(
         return found, note
 
     return stages.run("calibrate", task.name, Calibration, work)
-
-
-def _cascade(
-    plan: Plan,
-    task: TaskPlan,
-    sandbox: SandboxTask[Any],
-    calibration: Calibration,
-    workspace: Workspace,
-    stages: Stages,
-    truth_log: Path,
-) -> Cascade | None:
-    if calibration.policy.threshold is None or not task.fresh:
-        return None
-
-    def work() -> tuple[Cascade, str]:
-        noun = workspace.task(task.name)
-        seen = {item.input for item in sandbox.generate(task.calls, plan.seed)}
-        items = sandbox.generate(task.fresh, plan.seed + FRESH_SEED, exclude=seen)
-        runs: list[list[Answered | None]] = []
-        for number, mode in enumerate(("off", "cascade")):
-            workspace.write_task(noun.model_copy(update={"mode": mode}))
-            answerer = "limbeck.serve.cascade:open_cascade" if mode == "cascade" else None
-            keys = [f"fresh-{mode}-{task.name}-{plan.seed}-{n}" for n in range(len(items))]
-            with (
-                _teacher(plan, workspace, truth_log, answerer) as url,
-                client(plan, url) as teacher,
-            ):
-                before = number * len(items)
-                runs.append(
-                    ask_all(
-                        teacher,
-                        noun,
-                        items,
-                        keys,
-                        lambda done, before=before: stages.advance(  # type: ignore[misc]
-                            "calls", before + done, 2 * len(items)
-                        ),
-                    )
-                )
-        without, answered = runs
-        numbers = cascade_numbers(answered, without, noun.teacher.price)
-        risk = numbers.local_errors / numbers.local if numbers.local else 0.0
-        note = (
-            f"{numbers.local / max(1, numbers.calls):.0%} of {numbers.calls:,} fresh calls answered "
-            f"locally, {risk:.1%} of those wrong"
-        )
-        return numbers, note
-
-    try:
-        return stages.run("cascade", task.name, Cascade, work, 2 * task.fresh)
-    finally:
-        workspace.write_task(workspace.task(task.name).model_copy(update={"mode": "record"}))

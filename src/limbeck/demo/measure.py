@@ -12,6 +12,7 @@ import polars as pl
 
 from limbeck.curate.dataset import Dataset
 from limbeck.demo.asking import Answered
+from limbeck.demo.traffic import Seen
 from limbeck.evaluate.evaluate import Evaluation
 from limbeck.evaluate.intervals import clopper_pearson
 from limbeck.evaluate.risk import Point
@@ -52,10 +53,12 @@ def cascade_numbers(
     answered: Sequence[Answered | None],
     without: Sequence[Answered | None],
     price: Price,
+    seen: Seen | None = None,
 ) -> Cascade:
     """The same fresh questions through the cascade (`answered`) and to the teacher alone (`without`).
 
-    Only questions that both answered count, so that the two are compared on the same items.
+    Only questions that both answered count, so that the two are compared on the same items. `seen` are
+    the traces of the first: they say why the teacher was asked, and what the audits cost.
     """
     pairs = [
         (a, b) for a, b in zip(answered, without, strict=True) if a is not None and b is not None
@@ -72,9 +75,8 @@ def cascade_numbers(
         local_risk=clopper_pearson(wrong, len(local)),
         right=sum(one.right for one in mine),
         teacher_right=sum(one.right for one in theirs),
-        # The gateway does not tell its clients why it asked the teacher.
-        escalation_reasons={},
-        cost_usd=_cost(escalated, price),
+        escalation_reasons=_reasons(seen) if seen is not None else {},
+        cost_usd=_cost(escalated, price) + (_audits_usd(seen) if seen is not None else 0.0),
         teacher_only_usd=_cost(theirs, price),
         local_p50=_quantile(local, 0.5),
         local_p95=_quantile(local, 0.95),
@@ -82,6 +84,16 @@ def cascade_numbers(
         escalated_p95=_quantile(escalated, 0.95),
         teacher_p50=_quantile(theirs, 0.5),
     )
+
+
+def _reasons(seen: Seen) -> dict[str, int]:
+    asked = (trace for trace in seen.replies.values() if trace.provenance.source != "student")
+    found = Counter(trace.routing.reason for trace in asked if trace.routing is not None)
+    return dict(found.most_common())
+
+
+def _audits_usd(seen: Seen) -> float:
+    return sum(trace.cost_usd or 0.0 for trace in seen.checks.values())
 
 
 def readable_drops(dataset: Dataset, each: int = 3) -> tuple[Drop, ...]:
@@ -157,13 +169,15 @@ def task_findings(
     cascade: Cascade | None,
     *,
     quick: bool = False,
+    shift_planned: bool = False,
 ) -> tuple[str, ...]:
     """What the numbers of a task show and what they do not, in plain sentences."""
     said = list(evaluation.findings)
     if quick:
         said.append(
-            "This is the quick size: it shows every stage within a minute, and its students get too "
-            "few steps to learn the task. Run without --quick for numbers that mean something."
+            "This is the quick size: it shows the stages within a minute, and its students get too few "
+            "steps to learn the task. Run without --quick for numbers that mean something, and to see "
+            "what happens when the calls change: this size leaves that out."
         )
     if calibration is not None and calibration.policy.threshold is None:
         more = calibration.more_calls_needed
@@ -175,6 +189,10 @@ def task_findings(
         said.append(
             f"No threshold keeps the promised error rate of {calibration.policy.max_risk:.0%}, so there is "
             f"no policy and the teacher answers everything; {hope}."
+        )
+    if shift_planned and (cascade is None or not cascade.local):
+        said.append(
+            "No shift was planted: a student that answers nothing alone promises nothing that could break."
         )
     if cascade is not None and cascade.local:
         risk = cascade.local_errors / cascade.local

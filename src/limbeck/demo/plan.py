@@ -12,6 +12,31 @@ from limbeck.types import Noun, content_hash
 Size = Literal["quick", "default", "full"]
 
 
+class ShiftPlan(Noun):
+    """What happens after the fresh calls, where a task says what becomes of its inputs one day.
+
+    At most `most` changed calls are asked until the alarm; then the teacher answers `recorded` more, and
+    a student learns from those. It decides a `share` of the calls as a canary, of `most` at most, until
+    `canary_audits` of its answers were audited, and then all of `after` more. Audited is a share of
+    `audit_rate` of the answers of a student that is new.
+    """
+
+    most: int = 1200
+    recorded: int = 2400
+    share: float = 0.5
+    canary_audits: int = 40
+    audit_rate: float = 0.25
+    after: int = 300
+    stretch: int = 25
+    """Calls between two looks at the promise."""
+    steps: int = 160
+
+    @property
+    def calls(self) -> int:
+        """All of them, if every part takes as long as it may."""
+        return 2 * self.most + self.recorded + self.after
+
+
 class TaskPlan(Noun):
     """One task of the run. `calls` are recorded for training and evaluation, `fresh` come after."""
 
@@ -20,6 +45,7 @@ class TaskPlan(Noun):
     calls: int
     fresh: int
     settings: DistillSettings
+    shift: ShiftPlan | None = None
 
 
 class Plan(Noun):
@@ -32,6 +58,8 @@ class Plan(Noun):
     """Students an arm."""
     max_risk: float = 0.05
     confidence: float = 0.95
+    audit_rate: float = 0.05
+    """Share of local answers that are checked."""
     fault_rate: float = 0.30
     """Share of the simulated teacher's replies that go wrong on purpose."""
     latency_s: float = 0.02
@@ -41,7 +69,9 @@ class Plan(Noun):
 
     @property
     def id(self) -> str:
-        return content_hash(self.model_dump(mode="json")).removeprefix("sha256:")[:8]
+        # A run without the shift has the same first stages as one with it, and may go on to it.
+        made = self.model_dump(mode="json", exclude={"tasks": {"__all__": {"shift"}}})
+        return content_hash(made).removeprefix("sha256:")[:8]
 
 
 ALL = ("label", "multitask", "think-first", "answer-first")
@@ -58,6 +88,7 @@ _SETTINGS: dict[str, DistillSettings] = {
     "ledger": DistillSettings(steps=320, batch=32, learning_rate=0.01),
     "routes": DistillSettings(steps=320, batch=32, learning_rate=0.01),
 }
+_SHIFTED = ("refunds",)
 # Enough to see every stage work within a minute, and too little to learn the task.
 _QUICK_CALLS, _QUICK_FRESH, _QUICK_STEPS = 1000, 100, 48
 
@@ -71,6 +102,7 @@ def make_plan(
     recipes: tuple[str, ...] = (),
     calls: int | None = None,
     teacher: str | None = None,
+    shift: bool = True,
 ) -> Plan:
     """The plan of a size, with the caller's choice of tasks and recipes; raises `UsageError`."""
     known = _TASKS["full"]
@@ -96,6 +128,7 @@ def make_plan(
                 calls=calls or (_QUICK_CALLS if quick else _CALLS[name]),
                 fresh=_QUICK_FRESH if quick else _FRESH,
                 settings=_settings(name, size, seed),
+                shift=ShiftPlan() if shift and not quick and name in _SHIFTED else None,
             )
             for name, default_recipes in chosen.items()
         ),

@@ -58,7 +58,7 @@ class Stages:
         total: int = 0,
     ) -> Result:
         """The result of `work`, or what it was when the stage was last done."""
-        path = self._folder / f"{stage}-{task or 'all'}.json"
+        path = self._path(stage, task)
         self._watcher.begin(stage, task, total)
         kept = _read(path)
         if kept is None:
@@ -69,13 +69,34 @@ class Stages:
                 note=note,
                 result=result.model_dump_json(),
             )
-            self._folder.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(".partial")
-            partial.write_text(kept.model_dump_json(), encoding="utf-8")
-            partial.replace(path)
+            self._write(path, kept)
+            self._part(stage, task).unlink(missing_ok=True)
         self.times.append(StageTime(stage=stage, task=task, seconds=kept.seconds))
         self._watcher.end(stage, task, kept.seconds, kept.note)
         return kind.model_validate_json(kept.result)
+
+    def part(self, stage: str, task: str, kind: type[Result]) -> Result | None:
+        """What an interrupted stage had kept of its result, or None."""
+        try:
+            return kind.model_validate_json(self._part(stage, task).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValidationError, UnicodeDecodeError):
+            return None
+
+    def keep_part(self, stage: str, task: str, result: Noun) -> None:
+        """Keeps what a stage has found so far, for `part`, until it is done."""
+        self._write(self._part(stage, task), result)
+
+    def _path(self, stage: str, task: str) -> Path:
+        return self._folder / f"{stage.replace(' ', '-')}-{task or 'all'}.json"
+
+    def _part(self, stage: str, task: str) -> Path:
+        return self._path(stage, task).with_suffix(".part.json")
+
+    def _write(self, path: Path, content: Noun) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_text(content.model_dump_json(), encoding="utf-8")
+        partial.replace(path)
 
 
 def _read(path: Path) -> _Kept | None:

@@ -25,10 +25,12 @@ from limbeck.report.figures.cascade import cost, latency
 from limbeck.report.figures.chart import Figure, inline, png, svg
 from limbeck.report.figures.funnel import drops, funnel
 from limbeck.report.figures.risk import risk
+from limbeck.report.figures.timeline import timeline
 from limbeck.report.figures.times import times
 from limbeck.report.markdown import cell, fenced
 from limbeck.report.reasons import meaning
 from limbeck.report.rendering import render
+from limbeck.report.shift_story import acts, aftermath, in_short
 from limbeck.report.summary import Drop, Summary, TaskSummary
 from limbeck.report.verdict import limits, promise, saving, tone, verdict
 
@@ -64,6 +66,7 @@ class TaskView:
     def figures(self) -> dict[str, Figure | None]:
         """The drawings by name; None for one that the task has no numbers for."""
         calibration, cascade = self.task.calibration, self.task.cascade
+        shift = self.task.shift
         return {
             "funnel": funnel(self.name, self.task),
             "drops": drops(self.name, self.task),
@@ -71,6 +74,9 @@ class TaskView:
             "risk": risk(self.name, calibration) if calibration else None,
             "cost": cost(self.name, cascade) if cascade else None,
             "latency": latency(self.name, cascade) if cascade else None,
+            "timeline": timeline(self.name, shift, calibration.policy.max_risk)
+            if shift and calibration
+            else None,
         }
 
     def examples(self) -> dict[str, list[Drop]]:
@@ -142,6 +148,9 @@ def _render(template: str, summary: Summary, views: list[TaskView], run: Figure 
         "tone": tone,
         "promise": promise,
         "saving": saving,
+        "acts": acts,
+        "aftermath": aftermath,
+        "in_short": in_short,
         "limits": limits(summary),
         "arm_name": arm_name,
         "per_thousand": numbers.per_thousand,

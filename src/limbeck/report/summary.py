@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from limbeck.curate.summary import Summary as DataSummary
 from limbeck.evaluate.evaluate import Evaluation
 from limbeck.evaluate.intervals import Interval
@@ -97,6 +99,80 @@ class Cascade(Noun):
     """Seconds, measured at the client."""
 
 
+Phase = Literal["before", "shifted", "fallback", "canary", "after"]
+"""The acts of a planted shift: calls as the student learned them; changed ones, until the alarm; those
+that the teacher answered since; those of which the new student had a share; and those it had all of."""
+
+
+class Look(Noun):
+    """What monitoring said of the policy in force: all its audits so far, and where their error rate lies,
+    however often one looks. The alarm is raised at a `capital` of `alarm_at`: that is when the lower end
+    of the interval has passed the promise, whose bets it is made of."""
+
+    audits: int
+    errors: int
+    interval: Interval
+    capital: float
+    alarm_at: float
+
+
+class Stretch(Noun):
+    """Calls in a row, and the look at their end; None where no policy was in force."""
+
+    phase: Phase
+    calls: int
+    right: int
+    local: int
+    local_errors: int
+    look: Look | None
+
+
+class Alarm(Noun):
+    """A promise that was called broken, and why its policy was closed. `audits` and `errors` are those
+    since the shift was planted."""
+
+    audits: int
+    errors: int
+    reason: str
+
+
+Canary = Literal["confirmed", "taken back", "undecided"]
+"""What became of a student that had a share of the calls at first."""
+
+
+class Retrained(Noun):
+    """The student that was trained on the calls since the shift, and what could be promised for it.
+
+    `how` says how it was trained. `right` of the `n` calls of its test split it got right.
+    """
+
+    student: str
+    recipe: str
+    how: str
+    train_examples: int
+    right: int
+    n: int
+    interval: Interval
+    policy: Policy
+
+
+class Shift(Noun):
+    """What happened when the calls of a task changed: the stretches of the time line in order.
+
+    `what` changed, in a clause. A share of `audit_rate` of the local answers was audited. `share` of the
+    calls was the new student's to decide at first, and `canary` is what became of it; None where there
+    was none to offer.
+    """
+
+    what: str
+    stretches: tuple[Stretch, ...]
+    alarm: Alarm | None
+    retrained: Retrained | None
+    share: float
+    canary: Canary | None
+    audit_rate: float
+
+
 class TaskSummary(Noun):
     """The whole loop of one task."""
 
@@ -111,6 +187,7 @@ class TaskSummary(Noun):
     evaluation: Evaluation
     calibration: Calibration | None
     cascade: Cascade | None
+    shift: Shift | None = None
     findings: tuple[str, ...]
     """What the numbers of this task show and what they do not."""
 
