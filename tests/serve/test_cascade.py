@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,8 +28,8 @@ from limbeck.models.call import Call
 from limbeck.models.local import Said
 from limbeck.serve import cascade as cascading_module
 from limbeck.serve.cascade import (
-    BATCH,
     Cascade,
+    Seat,
     decide,
     open_cascade,
     refuse_unasked,
@@ -184,121 +183,42 @@ def test_a_group_has_a_threshold_of_its_own_and_an_unknown_group_has_none() -> N
 
 # ---- asking -------------------------------------------------------------------------------------
 
-Answer = Callable[[Sequence[str]], list[Marked]]
+Answer = Callable[[str], Awaitable[Marked]]
 
 
 def cascade(ask: Answer) -> Cascade:
-    return Cascade({TASK.name: (POLICY, ask)})
+    return Cascade(Seat(POLICY, ask))
 
 
-def calls(count: int) -> list[Call]:
-    return [replace(CALL, user=f"Order {number}") for number in range(count)]
-
-
-def test_calls_that_wait_together_are_asked_together_and_each_gets_its_own_answer() -> None:
-    asked: list[list[str]] = []
-    released = threading.Event()
-
-    def ask(texts: Sequence[str]) -> list[Marked]:
-        asked.append(list(texts))
-        released.wait()
-        return [said("grant" if int(text.split()[1]) % 2 else "deny") for text in texts]
-
-    async def main() -> list[str | None]:
-        cascading = cascade(ask)
-        first = asyncio.ensure_future(cascading(TASK, calls(1)[0], divide(TASK, calls(1)[0], {})))
-        while not asked:
-            await asyncio.sleep(0.001)
-        rest = [
-            asyncio.ensure_future(cascading(TASK, call, divide(TASK, call, {})))
-            for call in calls(BATCH + 3)[1:]
-        ]
-        await asyncio.sleep(0.01)
-        assert len(asked) == 1
-        released.set()
-        return [decision.answer for decision in await asyncio.gather(first, *rest)]
-
-    answers = asyncio.run(main())
-    assert [len(batch) for batch in asked] == [1, BATCH, 2]
-    assert answers == ["grant" if number % 2 else "deny" for number in range(BATCH + 3)]
-
-
-def test_the_student_is_asked_outside_of_the_event_loop() -> None:
-    threads: list[int] = []
-
-    def ask(texts: Sequence[str]) -> list[Marked]:
-        threads.append(threading.get_ident())
-        return [said()] * len(texts)
-
-    asyncio.run(_one(cascade(ask)))
-    assert threads != [threading.get_ident()]
+async def sure(text: str) -> Marked:
+    return said()
 
 
 async def _one(cascading: Cascade) -> Any:
     return await cascading(TASK, CALL, divide(TASK, CALL, {}))
 
 
-def test_a_student_that_raises_fails_its_calls_and_answers_the_next() -> None:
+def test_a_student_that_raises_fails_its_call_and_answers_the_next() -> None:
     replies = iter([ValueError("out of memory"), None])
 
-    def ask(texts: Sequence[str]) -> list[Marked]:
+    async def ask(text: str) -> Marked:
         error = next(replies)
         if error is not None:
             raise error
-        return [said()] * len(texts)
+        return said()
 
     async def main() -> None:
         cascading = cascade(ask)
-        failed = await asyncio.gather(
-            *(cascading(TASK, call, divide(TASK, call, {})) for call in calls(3)),
-            return_exceptions=True,
-        )
-        assert [str(error) for error in failed] == ["out of memory"] * 3
-        assert (await cascading(TASK, CALL, divide(TASK, CALL, {}))).local
-
-    asyncio.run(main())
-
-
-def test_a_student_that_answers_too_few_fails_all_of_its_calls() -> None:
-    async def main() -> None:
-        cascading = cascade(lambda texts: [said()])
-        found = await asyncio.wait_for(
-            asyncio.gather(
-                *(cascading(TASK, call, divide(TASK, call, {})) for call in calls(3)),
-                return_exceptions=True,
-            ),
-            timeout=5,
-        )
-        assert any(isinstance(one, Exception) for one in found)
-
-    asyncio.run(main())
-
-
-def test_a_caller_that_gave_up_does_not_disturb_the_others() -> None:
-    released = threading.Event()
-
-    def ask(texts: Sequence[str]) -> list[Marked]:
-        released.wait()
-        return [said()] * len(texts)
-
-    async def main() -> None:
-        cascading = cascade(ask)
-        leaving, staying = (
-            asyncio.ensure_future(cascading(TASK, call, divide(TASK, call, {})))
-            for call in calls(2)
-        )
-        await asyncio.sleep(0.01)
-        leaving.cancel()
-        released.set()
-        assert (await staying).local
-        assert leaving.cancelled()
+        with pytest.raises(ValueError, match="out of memory"):
+            await _one(cascading)
+        assert (await _one(cascading)).local
 
     asyncio.run(main())
 
 
 def test_a_call_that_is_refused_never_reaches_the_student() -> None:
-    def ask(texts: Sequence[str]) -> list[Marked]:
-        raise AssertionError(f"asked for {texts}")
+    async def ask(text: str) -> Marked:
+        raise AssertionError(f"asked for {text}")
 
     async def main() -> None:
         cascading = cascade(ask)
@@ -422,10 +342,7 @@ def test_a_closed_policy_answers_no_more_and_no_restart_is_needed(
 ) -> None:
     folder, policy = student
     promote(workspace, folder, policy)
-    cascading = Cascade(
-        {TASK.name: (policy, lambda texts: [said()] * len(texts))},
-        {TASK.name: Standing(workspace, policy)},
-    )
+    cascading = Cascade(Seat(policy, sure, Standing(workspace, policy)))
     assert asyncio.run(_one(cascading)).local
     closing = Closing(reason="broken", audits=60, errors=20, at=datetime.now(UTC))
     assert close(workspace, "refunds", policy.id, closing)
@@ -464,8 +381,8 @@ class Sure:
     def __init__(self, *_: object) -> None:
         return None
 
-    def __call__(self, texts: Sequence[str]) -> list[Marked]:
-        return [said()] * len(texts)
+    async def __call__(self, text: str) -> Marked:
+        return said()
 
     def close(self) -> None:
         return None

@@ -25,6 +25,7 @@ from limbeck.serve.admission import shut_out
 from limbeck.serve.assignment import ALIAS, Assignment, assign
 from limbeck.serve.audit import Audits, Nobody
 from limbeck.serve.counts import Counts
+from limbeck.serve.decision import Decision
 from limbeck.serve.http.client import Pool
 from limbeck.serve.http.message import Request
 from limbeck.serve.http.server import Client
@@ -36,7 +37,6 @@ from limbeck.serve.route import Route
 from limbeck.serve.saying import JSON, NOT_KEPT, our_headers, refuse
 from limbeck.serve.setup import Setup
 from limbeck.serve.student import (
-    Decided,
     Turn,
     drawn,
     routing_of,
@@ -201,7 +201,7 @@ class Relay:
             asking.own = request.body
             request.body = json.dumps(asking.prepared.body).encode()
 
-    async def _students_turn(self, asking: Asking, task: Task) -> Decided | None:
+    async def _students_turn(self, asking: Asking, task: Task) -> Decision | None:
         """The decision of who answers; in mode `shadow`, and where the stakes are high, the teacher
         does, and what the student says comes along."""
         exchange, settings = asking.exchange, asking.settings
@@ -218,7 +218,7 @@ class Relay:
             asking.instead = partial(self._answer_in_need, asking, task, decision)
         return decision
 
-    async def _answer_in_need(self, asking: Asking, task: Task, decision: Decided) -> None:
+    async def _answer_in_need(self, asking: Asking, task: Task, decision: Decision) -> None:
         """The teacher is down: the student's answer goes out, without a promise and marked as such."""
         self._counts.answered_in_need += 1
         await self._local(asking, task, decision, (b"x-limbeck-degraded", b"teacher-down"))
@@ -237,7 +237,7 @@ class Relay:
         return again.trace
 
     async def _local(
-        self, asking: Asking, task: Task, decision: Decided, *marks: tuple[bytes, bytes]
+        self, asking: Asking, task: Task, decision: Decision, *marks: tuple[bytes, bytes]
     ) -> Trace | None:
         """Answer with what the student said. Its trace, if it is kept."""
         exchange, client, dialect = asking.exchange, asking.client, asking.teacher.dialect
@@ -283,7 +283,7 @@ class Relay:
         return kept
 
 
-async def _shadowed(deciding: Awaitable[Decided | None]) -> Routing | None:
+async def _shadowed(deciding: Awaitable[Decision | None]) -> Routing | None:
     decision = await deciding
     return None if decision is None else routing_of(decision, local=False)
 

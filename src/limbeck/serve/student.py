@@ -12,40 +12,11 @@ from limbeck.capture.recording import Exchange, Recording, provenance, redacted
 from limbeck.capture.skeleton import Division
 from limbeck.models.call import Call, Reply
 from limbeck.serve.counts import Counts
+from limbeck.serve.decision import Decision
 from limbeck.serve.settings import GatewaySettings
 from limbeck.types import Routing, Task, Trace, Usage
 
-
-class Decided(Protocol):
-    """Who answers a call. `local` lets the student's `answer` out; an answer without it is what the
-    student would have said. The tokens are those that it read and wrote."""
-
-    @property
-    def local(self) -> bool: ...
-
-    @property
-    def answer(self) -> str | None: ...
-
-    @property
-    def reason(self) -> str: ...
-
-    @property
-    def policy(self) -> str | None: ...
-
-    @property
-    def confidence(self) -> float | None: ...
-
-    @property
-    def signals(self) -> tuple[float, ...]: ...
-
-    @property
-    def audit_rate(self) -> float: ...
-
-    @property
-    def tokens(self) -> tuple[int, int]: ...
-
-
-Answerer = Callable[[Task, Call, Division], Awaitable[Decided]]
+Answerer = Callable[[Task, Call, Division], Awaitable[Decision]]
 """Decides for one call of a task in mode `cascade` or `shadow`."""
 
 
@@ -94,7 +65,7 @@ class Turn:
 
     async def decide(
         self, task: Task, call: Call, division: Division, settings: GatewaySettings
-    ) -> Decided | None:
+    ) -> Decision | None:
         """What the student and its policy say; None where it failed or took too long."""
         loop = asyncio.get_running_loop()
         if self.answerer is None or self._breaker.open(task.name, loop.time()):
@@ -117,7 +88,7 @@ class Turn:
         return decision
 
 
-def routing_of(decision: Decided, *, local: bool, audit: bool = False) -> Routing | None:
+def routing_of(decision: Decision, *, local: bool, audit: bool = False) -> Routing | None:
     """The decision as it is kept with the trace; None where no policy had a say."""
     if decision.policy is None:
         return None
@@ -132,7 +103,7 @@ def routing_of(decision: Decided, *, local: bool, audit: bool = False) -> Routin
     )
 
 
-def drawn(decision: Decided) -> bool:
+def drawn(decision: Decision) -> bool:
     """Whether the call is checked, by a draw that knows nothing of the call."""
     return random.random() < decision.audit_rate
 

@@ -218,7 +218,7 @@ class Batch:
             said = reader.read(written, ask, given=job.given, answering=answering)
         return Wrote(
             said=said,
-            text=reader.text([token.id for token in written]),
+            text=reader.text([token.id for token in written]) if request.pieces else "",
             prompt=job.prompt,
             # The text of every single token takes longer than all of them together.
             pieces=tuple(map(self._piece, written)) if request.pieces else (),

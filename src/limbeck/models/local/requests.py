@@ -18,7 +18,8 @@ class Request:
     card says; 0: none). `top` is how many of the likeliest tokens are told at each place. With `echo`
     the tokens of the prompt are told too. `stops` are tokens that end a reply besides the usual. With a
     `rationale` the student answers at once after that one, put in place of its own; only where it
-    thinks first. Without `pieces` the reply comes without its single tokens.
+    thinks first. Without `pieces` the reply comes as it is divided, without its
+    text as a whole and without its single tokens.
     """
 
     prompt: str | tuple[int, ...]
