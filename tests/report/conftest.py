@@ -14,12 +14,18 @@ from limbeck.evaluate.intervals import Interval, clopper_pearson, wilson
 from limbeck.evaluate.risk import Point
 from limbeck.report.page import write_report
 from limbeck.report.summary import (
+    Alarm,
     Calibration,
     Capture,
     Cascade,
     Drop,
     Flagging,
+    Look,
+    Phase,
+    Retrained,
+    Shift,
     StageTime,
+    Stretch,
     Summary,
     TaskSummary,
 )
@@ -103,6 +109,59 @@ def curve(final: float) -> tuple[Point, ...]:
         Point(threshold=0.9999, coverage=0.0025, risk=1.0),
         *(Point(threshold=1 - c * 0.7, coverage=c, risk=r) for c, r in steady),
     )
+
+
+def stretch(phase: Phase, calls: int, local: int, errors: int, look: Look | None = None) -> Stretch:
+    return Stretch(
+        phase=phase,
+        calls=calls,
+        right=calls - errors - 3,
+        local=local,
+        local_errors=errors,
+        look=look,
+    )
+
+
+def look(audits: int, errors: int, low: float, high: float, capital: float) -> Look:
+    interval = Interval(low=low, high=high)
+    return Look(audits=audits, errors=errors, interval=interval, capital=capital, alarm_at=20.0)
+
+
+def planted_shift() -> Shift:
+    """Alarm after two stretches, and a next student that its audits confirmed."""
+    return Shift(
+        what="customers begin to write in another way",
+        stretches=(
+            stretch("before", 150, 105, 2, look(0, 0, 0.0, 1.0, 1.0)),
+            stretch("before", 150, 111, 3, look(9, 0, 0.0, 0.5, 0.6)),
+            stretch("shifted", 25, 21, 6, look(11, 1, 0.01, 0.6, 1.7)),
+            stretch("shifted", 25, 20, 8, look(15, 4, 0.06, 0.7, 31.4)),
+            stretch("fallback", 1_200, 0, 0),
+            stretch("fallback", 1_200, 0, 0),
+            stretch("canary", 200, 71, 2, look(18, 1, 0.0, 0.4, 0.9)),
+            stretch("canary", 225, 77, 3, look(41, 1, 0.0, 0.2, 0.3)),
+            stretch("after", 300, 212, 6, look(60, 2, 0.0, 0.15, 0.2)),
+        ),
+        alarm=Alarm(audits=6, errors=4, reason="4 of 15 audited answers were wrong"),
+        retrained=Retrained(
+            student="refunds-think-first-s1",
+            recipe="think-first",
+            how="from scratch, in 160 steps",
+            train_examples=1_012,
+            right=170,
+            n=190,
+            interval=wilson(170, 190),
+            policy=policy("refunds", 0.91),
+        ),
+        share=0.5,
+        canary="confirmed",
+        audit_rate=0.05,
+    )
+
+
+@pytest.fixture(scope="session")
+def shift() -> Shift:
+    return planted_shift()
 
 
 @pytest.fixture(scope="session")
@@ -235,6 +294,7 @@ def refunds() -> TaskSummary:
             chosen_risk=0.0284,
         ),
         cascade=cascade,
+        shift=planted_shift(),
         findings=(
             *evaluation.findings,
             "think-first needs 71.4 tokens an answer where label needs 3.0.",

@@ -62,6 +62,7 @@ def test_the_page_comes_with_markdown_numbers_and_figures(written: Path, summary
         "refunds-funnel.svg",
         "refunds-latency.svg",
         "refunds-risk.svg",
+        "refunds-timeline.svg",
         "run-time.svg",
     ]
     for path in (written / "figures").glob("*.svg"):
@@ -118,7 +119,7 @@ def test_the_page_loads_nothing(page: str, reader: Reader) -> None:
 
 def test_every_drawing_is_one_described_image_and_no_name_occurs_twice(reader: Reader) -> None:
     drawings = [attrs for tag, attrs in reader.tags if tag == "svg"]
-    assert len(drawings) == 10
+    assert len(drawings) == 11
     assert all(attrs.get("role") == "img" and attrs.get("aria-label") for attrs in drawings)
     names = reader.all("id")
     assert len(names) == len(set(names))
