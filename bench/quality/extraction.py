@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -19,16 +21,18 @@ SETS = {
     "esnli": "esnli_palm/valid",
     "svamp": "svamp_palm/train",
 }
-READ = 100
-"""Differences that are kept, to be read by eye."""
+READ = json.loads((Path(__file__).parent / "read.json").read_text(encoding="utf-8"))
+"""Differences that were read by eye: who is right, by data set and the difference's name. `neither` is
+where a reply says two things or nothing and both readings are wrong."""
 
 
-def extraction(folder: Path, read: int = READ) -> dict[str, Any]:
-    """By data set: how often both readings say the same, and the first differences."""
-    return {name: _compared(folder, name, file, read) for name, file in SETS.items()}
+def extraction(folder: Path) -> dict[str, Any]:
+    """By data set: how often both readings say the same, and the differences that were read."""
+    return {name: compared(folder, name, file)[0] for name, file in SETS.items()}
 
 
-def _compared(folder: Path, name: str, file: str, read: int) -> dict[str, Any]:
+def compared(folder: Path, name: str, file: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What goes into the result, and every difference."""
     task = _task(name)
     counts: Counter[str] = Counter()
     differences: list[dict[str, Any]] = []
@@ -40,27 +44,36 @@ def _compared(folder: Path, name: str, file: str, read: int) -> dict[str, Any]:
             ours, theirs = _ours(task, said["raw"], choices), said["answer"]
             kind = _kind(task, ours, theirs, choices)
             counts[kind] += 1
-            if kind != "same" and len(differences) < 20 * read:
+            if kind != "same":
                 differences.append(
                     {
+                        "name": _name(said),
                         "kind": kind,
                         "ours": ours,
                         "published": theirs,
                         "gold": row["answer"],
                         "model": said["model"],
-                        "reply_ends": said["raw"][-300:]
-                        if name == "mmlu_pro"
-                        else said["raw"][:400],
+                        "reply": said["raw"][-300:] if name == "mmlu_pro" else said["raw"][:400],
                     }
                 )
     total = counts.total()
-    step = max(1, len(differences) // read)
-    return {
+    verdicts = READ.get(name, {})
+    read = [
+        {**one, "right": verdicts[one["name"]]} for one in differences if one["name"] in verdicts
+    ]
+    result = {
         "replies": total,
         "same": round(counts["same"] / total, 5),
         "counts": dict(sorted(counts.items())),
-        "differences": differences[::step][:read],
+        "read": dict(sorted(Counter(one["right"] for one in read).items())),
+        "differences": read,
     }
+    return result, differences
+
+
+def _name(said: dict[str, Any]) -> str:
+    text = f"{said['model']}\x1f{said['raw']}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _ours(task: Task, raw: str, choices: tuple[str, ...]) -> str | None:
@@ -83,5 +96,6 @@ def _of_this_form(name: str, model: str) -> bool:
 def _task(name: str) -> Task:
     if name != "mmlu_pro":
         return read_task(EXAMPLES / f"{name}.toml")
-    reply = ReplyForm(answer_markers=("The answer is", "answer is:", "correct answer is"))
+    markers = ("The answer is", "answer is:", "correct answer is", "\\boxed{")
+    reply = ReplyForm(answer_markers=markers)
     return Task(name="mmlu-pro", answer=AnswerForm(kind="choice"), reply=reply)

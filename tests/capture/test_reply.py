@@ -115,7 +115,11 @@ def test_a_choice_is_read_to_its_end_and_never_guessed(after: str, answer: str) 
         ("So the answer is $\\boxed{b}$.", "train station"),
         ("So the answer is that trains stop there. So the answer is (b).", "train station"),
         ("So the answer is unclear. Q: Where? So the answer is (b).", "unclear."),
-        ("So the answer is unclear.\nSo the answer is (b).", "unclear."),
+        ("So the answer is unclear.\nQ: Where?\nSo the answer is (b).", "unclear."),
+        (
+            "It is closest to b. So the answer is near (b).\n\nSo the answer is (b).",
+            "train station",
+        ),
         ("So the answer is (a) or (b).", "(a) or (b)."),
         ("So the answer is \\boxed{a, b}", "\\boxed{a, b}"),
     ],

@@ -33,7 +33,7 @@ _MARKUP = re.compile(
     r"\\(?:boxed|fbox|text|textbf|textrm|mathbf|mathrm)(?![A-Za-z])|\\[\[\]()]|[{}$`]"
 )
 """Marks of a formula or of code around an answer."""
-_BETWEEN = re.compile(r"[^.?!:\n]{0,40}")
+_BETWEEN = re.compile(r"\s*[^.?!:\n]{0,40}")
 """What may stand between an answer out of form and the marker of the next sentence."""
 _NOTHING = " \t\r\n.,;:!?\"'`*_”’)]"
 
