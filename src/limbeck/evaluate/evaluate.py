@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +114,10 @@ def evaluate(dataset: Dataset, split: str, answers: Sequence[Answers]) -> Evalua
         teacher=teacher,
         arms=arms,
         simulated=dataset.simulated,
-        findings=tuple(_findings(arms, teacher)),
+        findings=(
+            *_findings(arms),
+            *_beside_the_teacher(dataset, split, arms, groups, teacher),
+        ),
     )
 
 
@@ -178,13 +181,15 @@ def _seed_score(one: Answers) -> SeedScore:
     )
 
 
-def _teacher(dataset: Dataset, split: str, asked: Collection[str]) -> SeedScore | None:
+def _said_of_teacher(dataset: Dataset, split: str) -> dict[str, bool]:
+    """Whether the teacher was right, by trace id, where somebody else knows."""
     rows = dataset.rows(split).drop_nulls("teacher_correct")
-    verdicts = [
-        bool(said)
-        for trace_id, said in zip(rows["trace_id"], rows["teacher_correct"], strict=True)
-        if trace_id in asked
-    ]
+    return dict(zip(rows["trace_id"], map(bool, rows["teacher_correct"]), strict=True))
+
+
+def _teacher(dataset: Dataset, split: str, asked: Collection[str]) -> SeedScore | None:
+    known = _said_of_teacher(dataset, split)
+    verdicts = [right for trace_id, right in known.items() if trace_id in asked]
     if not verdicts:
         return None
     return SeedScore(
@@ -197,11 +202,12 @@ def _teacher(dataset: Dataset, split: str, asked: Collection[str]) -> SeedScore 
     )
 
 
-def _findings(arms: Sequence[Arm], teacher: SeedScore | None) -> list[str]:
+def _findings(arms: Sequence[Arm]) -> list[str]:
     found = []
-    for arm in arms:
+    own = [arm for arm in arms if arm.recipe not in (TEACHER, URL)]
+    for arm in own:
         versus = arm.versus_control
-        if versus is None or arm.recipe in (TEACHER, URL):
+        if versus is None:
             continue
         points = f"{versus.difference * 100:+.1f} points"
         span = f"[{versus.interval.low * 100:+.1f}, {versus.interval.high * 100:+.1f}]"
@@ -215,28 +221,40 @@ def _findings(arms: Sequence[Arm], teacher: SeedScore | None) -> list[str]:
                 "The control is simpler; prefer it unless more data says otherwise."
             )
         found.append(text)
-    if arms and all(arm.recipe != CONTROL for arm in arms):
+    if own and all(arm.recipe != CONTROL for arm in own):
         found.append(
             "There is no label-only control here, so nothing can be said about rationales."
         )
-    few = min((len(arm.seeds) for arm in arms), default=0)
+    few = min((len(arm.seeds) for arm in own), default=3)
     if few < 3:
         found.append(
             f"{'One seed' if few == 1 else f'{few} seeds'} an arm: the intervals cover the choice of test "
             "items, not the luck of training; run at least three seeds before deciding."
         )
+    return found
+
+
+def _beside_the_teacher(
+    dataset: Dataset,
+    split: str,
+    arms: Sequence[Arm],
+    groups: Mapping[tuple[str, str], Sequence[Answers]],
+    teacher: SeedScore | None,
+) -> list[str]:
+    """The best student against its teacher, on the items where the teacher's verdict is known."""
     students = [arm for arm in arms if arm.recipe != TEACHER]
     best = max(students, key=lambda arm: arm.accuracy, default=None)
-    if best is not None and teacher is not None:
-        relation = (
-            "above"
-            if best.interval.low > teacher.accuracy
-            else "below"
-            if best.interval.high < teacher.accuracy
-            else "level with"
-        )
-        found.append(
-            f"The best student ({best.recipe}, {best.accuracy:.1%}) is {relation} its teacher "
-            f"({teacher.accuracy:.1%} on {teacher.n:,} of the same items)."
-        )
-    return found
+    if best is None or teacher is None:
+        return []
+    group = groups[best.recipe, best.base]
+    known = _said_of_teacher(dataset, split)
+    rows = [at for at, one in enumerate(group[0].examples) if one.trace_id in known]
+    mine = _matrix(group)[:, rows]
+    theirs = np.array([known[group[0].examples[at].trace_id] for at in rows], dtype=np.bool_)
+    gap = paired_difference(mine, np.repeat(theirs[None], len(mine), axis=0))
+    relation = "above" if gap.low > 0 else "below" if gap.high < 0 else "level with"
+    return [
+        f"The best student ({best.recipe}, {best.accuracy:.1%}) is {relation} its teacher "
+        f"({teacher.accuracy:.1%}): {(mine.mean() - theirs.mean()) * 100:+.1f} points "
+        f"[{gap.low * 100:+.1f}, {gap.high * 100:+.1f}] on {teacher.n:,} of the same items."
+    ]

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 
 import pytest
 
 from limbeck.capture.sandbox.tasks import load
 from limbeck.errors import DataError
-from limbeck.evaluate.shifted import distractor, new_numbers, renamed, reordered
+from limbeck.evaluate.shifted import distractor, new_numbers, one_more_step, renamed, reordered
 from limbeck.evaluate.shifted.change import CHANGES, load_change, settled
+from limbeck.evaluate.shifted.generated import solver_of
 from limbeck.evaluate.shifted.question import without_question
 from limbeck.evaluate.shifted.text import divide
 from limbeck.types import Example
@@ -74,13 +76,16 @@ def test_new_numbers_have_their_size_and_the_answer_follows_from_the_chain() -> 
 def test_no_answer_is_made_up_where_the_chain_does_not_carry_it(
     truth: str, rationale: str | None
 ) -> None:
-    assert new_numbers.change(example(truth=truth, rationale=rationale), random.Random(0)) is None
+    changed = new_numbers.change(example(truth=truth, rationale=rationale), random.Random(0))
+    assert changed is not None
+    assert settled(changed, None) is None
 
 
 def test_a_number_that_stands_twice_could_be_either_and_is_left_alone() -> None:
     text = TEXT.replace("7 more", "12 more")
-    asked = example(text, "20", "12 + 12 = 24\n24 - 4 = 20")
-    assert new_numbers.change(asked, random.Random(0)) is None
+    changed = new_numbers.change(example(text, "20", "12 + 12 = 24\n24 - 4 = 20"), random.Random(0))
+    assert changed is not None
+    assert settled(changed, None) is None
 
 
 def test_resampled_sandbox_sums_agree_with_the_solver() -> None:
@@ -89,7 +94,7 @@ def test_resampled_sandbox_sums_agree_with_the_solver() -> None:
     for item in sandbox.generate(60, seed=5):
         asked = example(item.input, item.truth, "\n".join(item.steps))
         changed = new_numbers.change(asked, random.Random(item.input))
-        if changed is None:
+        if changed is None or changed.truth == "open":
             continue
         checked += 1
         assert sandbox.solve(changed.example.input).truth == changed.example.truth
@@ -139,4 +144,35 @@ def test_a_solver_settles_the_truth_and_what_it_cannot_read_is_left_out() -> Non
     assert (other.example.truth, other.truth) == ("99", "derived")
     same = settled(changed, lambda text: "15")
     assert same is not None
-    assert same.truth == "assumed"
+    assert (same.example.truth, same.truth) == ("15", "derived")
+    aside = distractor.change(example(), random.Random(3))
+    assert aside is not None
+    assert settled(aside, lambda text: "15") == aside
+
+
+def test_one_more_step_adds_to_the_answer() -> None:
+    for seed in range(10):
+        changed = one_more_step.change(example(), random.Random(seed))
+        assert changed is not None
+        found = re.fullmatch(r"(.*) Then add (\d) to the result\.", changed.example.input)
+        assert found is not None
+        assert found[1] == TEXT
+        assert changed.example.truth == str(15 + int(found[2]))
+    assert one_more_step.change(example(truth="deny"), random.Random(0)) is None
+
+
+def test_numbers_of_a_label_are_new_where_a_solver_says_what_is_right() -> None:
+    sandbox = load("refunds")
+    solver = solver_of(sandbox)
+    found = []
+    for item in sandbox.generate(40, seed=5):
+        changed = new_numbers.change(example(item.input, item.truth, None), random.Random(1))
+        assert changed is not None
+        assert settled(changed, None) is None
+        done = settled(changed, solver)
+        if done is not None:
+            found.append((item, done))
+    assert len(found) >= 20
+    assert all(done.truth == "derived" for _, done in found)
+    assert all(done.example.input != item.input for item, done in found)
+    assert any(done.example.truth != item.truth for item, done in found)

@@ -68,6 +68,9 @@ def test_fresh_items_are_new_and_the_same_again() -> None:
 def test_who_knows_the_job_loses_nothing(knower: Scripted, dataset: Dataset) -> None:
     found = shifted_suite(knower, dataset, dataset.split("test"), fresh_items=40)
     assert found.before == 1.0
+    # Their truths are labels, so that there is no result to add to, and nothing is asked in them.
+    assert "one-more-step" not in {one.name for one in found.drops} | set(found.left_out)
+    assert "without the question" in found.left_out
     assert {one.name for one in found.drops} >= {f"generated: {s}" for s in REFUNDS.shifts}
     assert all(one.drop == 0 for one in found.drops)
     assert found.overfit is not None
@@ -121,6 +124,7 @@ def test_changes_of_any_task_are_paired_with_its_own_items(
     assert drops["new-numbers"].drop == 0.0
     assert set(drops["new-numbers"].truth) == {"derived"}
     assert drops["reordered"].truth == {"assumed": 60}
+    assert drops["one-more-step"].truth == {"derived": 60}
     assert all(one.paired for one in found.drops)
 
 

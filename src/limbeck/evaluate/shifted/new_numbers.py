@@ -2,7 +2,8 @@
 
 The chain's equations are read as a program: an operand is a number of the input (if it stands there
 once), an earlier result, or a constant of the task. If running the program on the old numbers gives the
-old truth, running it on new ones gives the new truth. Everything else is left out.
+old truth, running it on new ones gives the new truth. Where the chain does not carry the answer, as for a
+label, only the task's own solver can say what is right of the new numbers.
 """
 
 from __future__ import annotations
@@ -27,9 +28,13 @@ _CONSTANTS = frozenset(map(Fraction, (2, 3, 4, 7, 10, 12, 24, 30, 60, 100, 365, 
 
 def change(example: Example, rng: random.Random) -> Changed | None:
     old = _NUMBER.findall(example.input)
-    program = _program(example)
-    if program is None or not old or len(set(old)) != len(old):
+    if not old:
         return None
+    program = _program(example)
+    if program is None or len(set(old)) != len(old):
+        new = {text: _like(text, rng) for text in dict.fromkeys(old)}
+        asked = example.model_copy(update={"input": _put(example.input, new)})
+        return Changed(example=asked, truth="open")
     whole = parse(example.truth)
     for _ in range(_ATTEMPTS):
         new = {text: _like(text, rng) for text in old}
@@ -38,11 +43,14 @@ def change(example: Example, rng: random.Random) -> Changed | None:
         truth = _run(program, {Fraction(k): Fraction(v) for k, v in new.items()})
         if truth is None or truth < 0 or (whole and whole.denominator == 1 != truth.denominator):
             continue
-        text = _NUMBER.sub(lambda found, new=new: new[found[1]], example.input)  # type: ignore[misc]
         answer = show(truth)
-        update = {"input": text, "truth": answer, "answer": answer}
+        update = {"input": _put(example.input, new), "truth": answer, "answer": answer}
         return Changed(example=example.model_copy(update=update), truth="derived")
     return None
+
+
+def _put(text: str, new: dict[str, str]) -> str:
+    return _NUMBER.sub(lambda found: new[found[1]], text)
 
 
 def _like(text: str, rng: random.Random) -> str:

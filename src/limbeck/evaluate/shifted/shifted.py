@@ -21,7 +21,14 @@ from limbeck.evaluate.intervals import (
     unpaired_difference,
     wilson,
 )
-from limbeck.evaluate.shifted.change import CHANGES, Changed, Solver, load_change, settled
+from limbeck.evaluate.shifted.change import (
+    CHANGES,
+    ONLY,
+    Changed,
+    Solver,
+    load_change,
+    settled,
+)
 from limbeck.evaluate.shifted.generated import NEW_TEMPLATES, fresh, generator_of, solver_of
 from limbeck.evaluate.shifted.question import without_question
 from limbeck.evaluate.subject import Progress, Replies, Subject
@@ -124,7 +131,12 @@ def shifted_suite(
         meaning = "The items that were set aside as shifted."
         replies = subject.ask(own_split, progress=progress)
         drops.append(_unpaired("shifted split", meaning, base, replies))
-    guess = _guess(subject, dataset, base, progress)
+    asked = [one for e in base.examples if (one := without_question(e)) is not None]
+    guess = None
+    if len(asked) >= FEWEST:
+        guess = _guess(subject, dataset, asked, progress)
+    else:
+        left_out["without the question"] = len(asked)
     found = ShiftedSuite(
         student=subject.name,
         n=len(examples),
@@ -147,7 +159,9 @@ def _changed(
     progress: Progress | None,
 ) -> tuple[list[Drop], dict[str, int]]:
     drops, left_out = [], {}
-    for name in [*CHANGES, *(["paraphrased"] if paraphrase else [])]:
+    kind = subject.card.task.answer.kind
+    own = [name for name in CHANGES if ONLY.get(name, kind) == kind]
+    for name in [*own, *(["paraphrased"] if paraphrase else [])]:
         if name == "paraphrased" and paraphrase is not None:
             meaning, made = "A teacher said the same in other words.", paraphrase(base.examples)
         else:
@@ -207,11 +221,9 @@ def _unpaired(name: str, meaning: str, base: Replies, after: Replies) -> Drop:
 
 
 def _guess(
-    subject: Subject, dataset: Dataset, base: Replies, progress: Progress | None
-) -> Guess | None:
-    made = [one for e in base.examples if (one := without_question(e)) is not None]
-    if len(made) < FEWEST:
-        return None
+    subject: Subject, dataset: Dataset, made: Sequence[Example], progress: Progress | None
+) -> Guess:
+    """`made` are the items without their questions."""
     replies = subject.ask(made, progress=progress)
     truths = dataset.rows("train")["truth"].to_list()
     commonest = Counter(truths).most_common(1)[0][0]
