@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from limbeck.demo.loop import run
-from limbeck.demo.plan import Plan, make_plan
+from limbeck.demo.plan import Plan, ShiftPlan, make_plan
 from limbeck.report.summary import Summary
 from limbeck.store.store import Store
 from limbeck.workspace import Workspace
@@ -23,6 +23,7 @@ def small_plan() -> Plan:
             update={
                 "settings": task.settings.model_copy(update={"steps": 25, "evaluate_items": 8}),
                 "fresh": 24,
+                "shift": ShiftPlan(most=20, stretch=10),
             }
         )
         for task in plan.tasks
@@ -58,6 +59,7 @@ def test_every_stage_is_shown_and_timed(ran: tuple[Summary, Path], run_notes: An
         "evaluate refunds",
         "calibrate refunds",
         "cascade refunds",
+        "shift refunds",
     ]
     # Another test may have run the loop again before, with the same notes.
     assert run_notes.ended[: len(stages)] == stages
@@ -96,6 +98,24 @@ def test_fresh_calls_go_through_the_cascade(ran: tuple[Summary, Path]) -> None:
     assert task.cascade.calls == 24
     assert 0 < task.cascade.local <= 24
     assert task.cascade.cost_usd <= task.cascade.teacher_only_usd
+
+
+def test_a_shift_that_breaks_no_promise_raises_no_alarm_and_says_so(
+    ran: tuple[Summary, Path],
+) -> None:
+    shift = ran[0].tasks[0].shift
+    assert shift is not None
+    assert shift.alarm is None
+    assert [one.phase for one in shift.stretches] == ["before", "shifted", "shifted"]
+    assert sum(one.calls for one in shift.stretches) == 24 + 20
+    assert all(one.look is not None for one in shift.stretches)
+    assert "no alarm was raised within 20 calls" in ran[1].read_text(encoding="utf-8")
+
+
+def test_why_the_teacher_was_asked_is_read_from_the_traces(ran: tuple[Summary, Path]) -> None:
+    cascade = ran[0].tasks[0].cascade
+    assert cascade is not None
+    assert sum(cascade.escalation_reasons.values()) == cascade.calls - cascade.local
 
 
 def test_the_same_command_continues_and_does_nothing_twice(

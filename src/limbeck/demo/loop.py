@@ -86,7 +86,9 @@ def run(plan: Plan, out: Path, watcher: Watcher, command: str) -> tuple[Summary,
         calibration = _calibrate(plan, task, dataset, folders, workspace, stages)
         loop = Run(plan, task, sandboxes[task.name], workspace, stages, watcher, truth_log)
         cascade, before = ask_fresh(loop, calibration)
-        shift = plant_shift(loop, calibration, before) if cascade and cascade.local else None
+        shift = (
+            plant_shift(loop, calibration, dataset, before) if cascade and cascade.local else None
+        )
         summaries.append(
             TaskSummary(
                 task=task.name,

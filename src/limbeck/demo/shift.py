@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from limbeck.capture.sandbox.tasks import Item
+from limbeck.curate.dataset import Dataset
 from limbeck.demo.asking import client, through
 from limbeck.demo.plan import ShiftPlan
 from limbeck.demo.retrain import retrain
@@ -40,8 +41,13 @@ class _Tried(Noun):
     canary: Canary = "undecided"
 
 
-def plant_shift(run: Run, calibration: Calibration, before: Sequence[Stretch]) -> Shift | None:
-    """Everything that follows the change; None where the plan or the task has none."""
+def plant_shift(
+    run: Run, calibration: Calibration, learned: Dataset, before: Sequence[Stretch]
+) -> Shift | None:
+    """Everything that follows the change; None where the plan or the task has none.
+
+    `learned` is the dataset of the student that answers, and `before` are its calls so far.
+    """
     plan, later = run.task.shift, run.sandbox.later
     if plan is None or later is None:
         return None
@@ -51,7 +57,7 @@ def plant_shift(run: Run, calibration: Calibration, before: Sequence[Stretch]) -
         watched = stages.run("shift", name, _Watched, lambda: _until_alarm(run, plan, before), most)
         retrained, tried = None, None
         if watched.alarm is not None:
-            retrained = retrain(run, plan, calibration, _mark(run))
+            retrained = retrain(run, plan, calibration, learned, _mark(run))
             policy, student = retrained.policy, run.workspace.students / retrained.student
             if policy.threshold is not None:
                 tried = stages.run(

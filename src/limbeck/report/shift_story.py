@@ -122,9 +122,10 @@ def _fallback(shift: Shift) -> str:
 def _retrained(made: Retrained) -> str:
     policy = made.policy
     learned = (
-        f"A {made.recipe} student was trained on {count(made.train_examples)} calls since the shift "
-        f"({made.how}). It is right on {_share(made.right, made.n)} of {count(made.n)} others of them "
-        f"{span(made.interval)}. "
+        f"The next {made.recipe} student was trained {made.how}, on {count(made.train_examples)} "
+        f"calls: those from before and the teacher's answers since the shift. It is right on "
+        f"{_share(made.right, made.n)} {span(made.interval)} of {count(made.n)} changed calls that it "
+        f"never saw. "
     )
     if policy.threshold is None:
         return learned + (

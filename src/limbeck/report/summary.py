@@ -141,9 +141,9 @@ Canary = Literal["confirmed", "taken back", "undecided"]
 
 
 class Retrained(Noun):
-    """The student that was trained on the calls since the shift, and what could be promised for it.
+    """The student that learned from the calls since the shift, and what could be promised for it.
 
-    `how` says how it was trained. `right` of the `n` calls of its test split it got right.
+    `how` says from what and in how many steps. It got `right` of the `n` changed calls of its test split.
     """
 
     student: str
