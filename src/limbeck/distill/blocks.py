@@ -25,6 +25,7 @@ class Blocks:
     back: torch.Tensor  # (T,) into the B * P + B * n * L places
     padding: torch.Tensor  # (B, 1, P) True where a prompt's place is padding
     shape: tuple[int, int, int, int]  # B, P, n, L
+    lengths: Sequence[tuple[int, Sequence[int]]]  # of each row: its prompt's and its branches'
 
     def to(self, device: torch.device) -> Blocks:
         """The same blocks with their tensors on `device`."""
@@ -67,6 +68,7 @@ def blocks_of(lengths: Sequence[tuple[int, Sequence[int]]]) -> Blocks:
         back=torch.from_numpy(np.concatenate(back)),
         padding=torch.from_numpy(padding),
         shape=(rows, longest, many, wide),
+        lengths=tuple(lengths),
     )
 
 

@@ -43,7 +43,9 @@ def prepare(model: PreTrainedModel, settings: DistillSettings, device: torch.dev
     elif inner.config.model_type in BLOCKS:
         inner.set_attn_implementation(NAME)
     if settings.checkpointing:
-        inner.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        # The older name of it warns in newer versions.
+        newer = getattr(inner, "activation_checkpointing_enable", None)
+        (newer or inner.gradient_checkpointing_enable)({"use_reentrant": False})
         if any(not p.requires_grad for p in inner.parameters()):
             inner.enable_input_require_grads()
     if settings.compile:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from limbeck.distill import by_hand
 from limbeck.distill.attention import NAME as BMM
 from limbeck.distill.compute import plain
 from limbeck.distill.pairs import Pairs, pair, pair_pieces, pair_rows
@@ -95,9 +96,20 @@ def supervised_logits(model: PreTrainedModel, batch: Packed, dtype: torch.dtype)
 
 def batch_loss(model: PreTrainedModel, batch: Packed, norm: float, dtype: torch.dtype) -> Loss:
     """The loss of one batch, divided by `norm` (the summed weight of the whole step)."""
-    logits = supervised_logits(model, batch, dtype).float()
-    each = torch.nn.functional.cross_entropy(logits, batch.labels, reduction="none")  # (S,)
-    value = (each * batch.weights).sum() / norm
+    if isinstance(batch, Batch) and batch.blocks is not None and by_hand.possible(model):
+        value, each = by_hand.loss(
+            model,
+            batch.ids,
+            batch.positions,
+            batch.blocks,
+            batch.sources,
+            batch.labels,
+            batch.weights / norm,
+        )
+    else:
+        logits = supervised_logits(model, batch, dtype).float()
+        each = torch.nn.functional.cross_entropy(logits, batch.labels, reduction="none")  # (S,)
+        value = (each * batch.weights).sum() / norm
     by_role: dict[Role, tuple[float, int]] = {}
     detached = each.detach().tolist()
     for role, nats in zip(batch.roles, detached, strict=True):
