@@ -74,6 +74,25 @@ def _run(quick: bool, keep: Path | None) -> dict[str, Any]:
             task["task"]: {arm["recipe"]: arm["accuracy"] for arm in task["evaluation"]["arms"]}
             for task in summary["tasks"]
         },
+        "shift": {
+            task["task"]: _shift(task["shift"]) for task in summary["tasks"] if task["shift"]
+        },
+    }
+
+
+def _shift(shift: dict[str, Any]) -> dict[str, Any]:
+    """What happened when the calls changed, act by act."""
+    acts: dict[str, dict[str, int]] = {}
+    for stretch in shift["stretches"]:
+        act = acts.setdefault(stretch["phase"], {})
+        for name in ("calls", "right", "local", "local_errors"):
+            act[name] = act.get(name, 0) + stretch[name]
+    alarm, retrained = shift["alarm"], shift["retrained"]
+    return {
+        "acts": acts,
+        "audits_until_alarm": alarm["audits"] if alarm else None,
+        "next_student_right": retrained["right"] / retrained["n"] if retrained else None,
+        "canary": shift["canary"],
     }
 
 

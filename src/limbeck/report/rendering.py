@@ -1,25 +1,15 @@
-"""Templates become text: one set of rules for every page."""
+"""Pages of reports, which share a style."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from limbeck import rendering
 
 
-def render(template: str, filters: Iterable[Callable[..., Any]] = (), **values: Any) -> str:
-    """`template` of this folder with `values`, and with `filters` by their names. HTML is escaped, and
-    a name that nobody gave is an error."""
-    environment = Environment(
-        loader=PackageLoader("limbeck.report"),
-        autoescape=template.endswith(".html.j2"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {one.__name__.lstrip("_"): one for one in filters}
+def render(template: str, filters: Iterable[rendering.Filter] = (), **values: Any) -> str:
+    """`template` of this folder with `values`, and with `filters` by their names."""
     style = resources.files("limbeck.report").joinpath("templates/style.css").read_text()
-    return environment.get_template(template).render(style=style, **values)
+    return rendering.render("limbeck.report", template, filters, style=style, **values)
