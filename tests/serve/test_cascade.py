@@ -231,6 +231,23 @@ def test_a_call_that_is_refused_never_reaches_the_student() -> None:
     asyncio.run(main())
 
 
+def test_the_group_of_a_call_has_its_own_threshold_and_the_decision_can_be_made_again() -> None:
+    rule = GroupRule(name="gold", threshold=0.4, n_bound=9, n_accepted=9, n_errors=0, p_value=0.01)
+    policy = POLICY.model_copy(update={"grouped_by": "group", "groups": (rule,), "threshold": 0.4})
+
+    async def main() -> None:
+        cascading = Cascade(Seat(policy, sure))
+        for group, local in (("gold", True), ("silver", False), (None, False)):
+            found = await cascading(TASK, CALL, divide(TASK, CALL, {}), group)
+            assert (found.local, found.group) == (local, group)
+            routing = routing_of(found, local=found.local)
+            assert routing is not None
+            marked = Marked(routing.answer, routing.signals)
+            assert decide(policy, TASK, marked, group=routing.group).local == local
+
+    asyncio.run(main())
+
+
 # ---- promotion ----------------------------------------------------------------------------------
 
 

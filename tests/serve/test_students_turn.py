@@ -73,7 +73,7 @@ def only(store: Store, task: str | None = "refunds") -> Trace:
 def deciding(
     local: bool, answer: str | None = "deny", audit_rate: float = 0.0
 ) -> Callable[..., Any]:
-    async def answerer(task: Task, call: Call, division: Division) -> Any:
+    async def answerer(task: Task, call: Call, division: Division, group: str | None) -> Any:
         return Decision(
             local,
             answer,
@@ -142,6 +142,26 @@ def test_a_client_is_not_told_who_answered_unless_that_is_set(
     provider.replies = [whole(written("anthropic"))]
     with gateway(mode="cascade", answerer=deciding(local)) as url:
         assert "x-limbeck-answered-by" not in ask(url).headers
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_the_group_that_a_caller_names_decides_and_stands_in_the_trace(
+    provider: Any, whole: Any, gateway: Any, store: Store, local: bool
+) -> None:
+    provider.replies = [whole(written("anthropic"))]
+    groups: list[str | None] = []
+
+    async def answerer(task: Task, call: Call, division: Division, group: str | None) -> Decision:
+        groups.append(group)
+        return Decision(local, "deny", 0.9, "test", "sha256:policy", group=group)
+
+    with gateway(mode="cascade", answerer=answerer) as url:
+        ask(url, x_limbeck_group="gold")
+    trace = only(store)
+    assert trace.routing is not None
+    assert (groups, trace.group, trace.routing.group) == (["gold"], "gold", "gold")
+    [(head, _)] = provider.requests or [(b"", b"")]
+    assert b"x-limbeck" not in head
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -238,11 +258,11 @@ def test_a_student_that_fails_time_after_time_is_left_alone_for_a_while(
     assert (seen["student_failures"], seen["student_skipped"]) == (2, 2)
 
 
-async def _raises(task: Task, call: Call, division: Division) -> Any:
+async def _raises(task: Task, call: Call, division: Division, group: str | None) -> Any:
     raise ValueError("no such token")
 
 
-async def _hangs(task: Task, call: Call, division: Division) -> Any:
+async def _hangs(task: Task, call: Call, division: Division, group: str | None) -> Any:
     await asyncio.sleep(3600)
     raise AssertionError("never")
 

@@ -42,6 +42,7 @@ class Exchange:
     at: datetime
     correlation: str | None = None
     subject: str | None = None
+    group: str | None = None
     provider: str | None = None
     elicited: Elicited | None = None
     simulated: bool = False
@@ -80,6 +81,7 @@ def record_reply(
         blocks=canonical_json(reply.blocks) if reply.blocks else None,
         status=status,
         stop_reason=stop_reason or reply.stop_reason,
+        group=exchange.group,
         provenance=provenance(exchange, model),
         elicited=exchange.elicited,
         usage=reply.usage,

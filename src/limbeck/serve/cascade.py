@@ -50,6 +50,7 @@ def decide(policy: Policy, task: Task, marked: Marked, group: str | None = None)
             reason,
             policy.id,
             marked.signals,
+            group if policy.grouped_by == "group" else None,
             policy.audit_rate,
             marked.tokens,
         )
@@ -93,7 +94,9 @@ class Cascade:
         self._workspace = workspace
         self._seen: dict[str, tuple[int, int] | None] = {}
 
-    async def __call__(self, task: Task, call: Call, division: Division) -> Decision:
+    async def __call__(
+        self, task: Task, call: Call, division: Division, group: str | None = None
+    ) -> Decision:
         seats = self._seats.get(task.name, ())
         if not seats:
             return Decision(False, None, None, "no policy is promoted for this task")
@@ -106,7 +109,7 @@ class Cascade:
             return Decision(False, None, None, reason, seat.policy.id)
         if not seat.stands():
             return Decision(False, None, None, "the policy was closed, or another one was promoted")
-        return decide(seat.policy, task, await seat.ask(division.input))
+        return decide(seat.policy, task, await seat.ask(division.input), group)
 
     def refresh(self) -> None:
         """Take over what was promoted, confirmed or closed since; blocks while a student is loaded.

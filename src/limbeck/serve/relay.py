@@ -178,6 +178,7 @@ class Relay:
             at=now(),
             correlation=_said(request, b"x-limbeck-key"),
             subject=_said(request, b"x-limbeck-subject"),
+            group=_said(request, b"x-limbeck-group"),
             provider=teacher.provider,
             redactor=self.setup.redactors[task.name if task else None],
         )
@@ -205,7 +206,9 @@ class Relay:
         """The decision of who answers; in mode `shadow`, and where the stakes are high, the teacher
         does, and what the student says comes along."""
         exchange, settings = asking.exchange, asking.settings
-        deciding = self._turn.decide(task, exchange.call, exchange.division, settings)
+        deciding = self._turn.decide(
+            task, exchange.call, exchange.division, exchange.group, settings
+        )
         if task.mode == "shadow" or task.stakes == "high":
             asking.shadow = asyncio.ensure_future(_shadowed(deciding))
             return None

@@ -16,8 +16,8 @@ from limbeck.serve.decision import Decision
 from limbeck.serve.settings import GatewaySettings
 from limbeck.types import Routing, Task, Trace, Usage
 
-Answerer = Callable[[Task, Call, Division], Awaitable[Decision]]
-"""Decides for one call of a task in mode `cascade` or `shadow`."""
+Answerer = Callable[[Task, Call, Division, str | None], Awaitable[Decision]]
+"""Decides for one call of a task in mode `cascade` or `shadow`, and the group that its caller names."""
 
 
 @runtime_checkable
@@ -64,7 +64,12 @@ class Turn:
         return self.answerer is not None and wanted and call.plain
 
     async def decide(
-        self, task: Task, call: Call, division: Division, settings: GatewaySettings
+        self,
+        task: Task,
+        call: Call,
+        division: Division,
+        group: str | None,
+        settings: GatewaySettings,
     ) -> Decision | None:
         """What the student and its policy say; None where it failed or took too long."""
         loop = asyncio.get_running_loop()
@@ -73,7 +78,7 @@ class Turn:
             return None
         try:
             async with asyncio.timeout(settings.student_timeout_s):
-                decision = await self.answerer(task, call, division)
+                decision = await self.answerer(task, call, division, group)
         except Exception as error:  # noqa: BLE001 - a student that fails never fails the client
             self._counts.student_failures += 1
             self._counts.last_student_error = f"{type(error).__name__}: {error}"
@@ -98,6 +103,7 @@ def routing_of(decision: Decision, *, local: bool, audit: bool = False) -> Routi
         answer=decision.answer,
         confidence=decision.confidence,
         signals=decision.signals,
+        group=decision.group,
         audit=audit,
         reason=decision.reason,
     )
@@ -141,6 +147,7 @@ def student_recording(
         context=exchange.division.context,
         raw=reply.text,
         stop_reason=reply.stop_reason,
+        group=exchange.group,
         provenance=origin.model_copy(update={"source": "student", "simulated": False}),
         cost_usd=0.0,
         latency_s=latency_s,
