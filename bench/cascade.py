@@ -1,14 +1,18 @@
-"""What a cascade costs and gains: a nano student in the gateway, calls at a steady rate, capture on.
+"""What a cascade costs and gains: nano students in the gateway, calls at a steady rate, capture on.
 
-    python bench/cascade.py [--workspace DEMO] [--rate 100] [--seconds 10] [--rounds 3] [--latency 0.5]
+    python bench/cascade.py [--workspace DEMO] [--rate 100] [--seconds 8] [--rounds 3] [--latency 0.5]
 
 Questions of the sandbox task `refunds` that no student has seen arrive at random moments, so many a second
 on average, whether or not earlier ones are answered. In every round the same questions go to the teacher by
-way of the plain gateway (mode `record`) and to the cascade, in an order that changes from round to round.
-The teacher is simulated, and takes `--latency` seconds to answer; its price is that of the task file.
+way of the plain gateway (mode `record`) and to a cascade with each student, in an order that changes from
+round to round. The teacher is simulated, takes `--latency` seconds to answer, and never refuses or stalls;
+what it says is wrong as often as in the demo. Its price is that of the task file.
 
-Without --workspace the student is made first, by `limbeck demo --tasks refunds --recipes label` (about two
-minutes).
+Two students show the range: one that thinks first writes about sixty tokens a call, one that answers at once
+about six. The second is worse at this task, and is promised a risk of 0.2 instead of 0.05, so that there is
+something to measure. The goal is the first one's, where it is measured; whether each reaches it is said.
+
+Without --workspace the students are made first, by `limbeck demo` (about two minutes).
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -34,20 +38,27 @@ import limbeck
 from limbeck.capture.reply import read_reply
 from limbeck.capture.sandbox.tasks import Item, load
 from limbeck.evaluate.intervals import clopper_pearson
-from limbeck.evaluate.promotion import read_promotion
+from limbeck.evaluate.policy_file import read_policy
+from limbeck.evaluate.promotion import promote, read_promotion
 from limbeck.models.dialects.anthropic import read_reply as read_message
 from limbeck.models.dialects.anthropic import write_request
+from limbeck.models.local import read_card
 from limbeck.models.prices import cost_usd
-from limbeck.serve.running import running
-from limbeck.types import Task
+from limbeck.serve.running import Running, running
+from limbeck.types import Policy, Task
 from limbeck.verify.table import judge
 from limbeck.workspace import Workspace
 from traffic.machine import machine
+from traffic.processes import cpu_seconds
 
 RESULTS = Path(__file__).parent / "results" / "cascade.json"
 TASK = "refunds"
 GOAL_S = 0.2
-MODES = ("record", "cascade")
+PLAIN = "record"
+RISKS = {"think-first": "0.05", "label": "0.2"}
+"""Recipes of the students, and the risk that each is promised."""
+NO_TROUBLE = {"http_429": 0.0, "http_529": 0.0, "slow": 0.0}
+"""A refused or slowed call would say something of the teacher, not of the cascade."""
 THREADS = 256
 
 
@@ -68,7 +79,7 @@ def main() -> None:
         "--workspace", type=Path, help="a demo's workspace with a promoted student"
     )
     options.add_argument("--rate", type=float, default=100.0, help="calls a second")
-    options.add_argument("--seconds", type=float, default=10.0, help="seconds of each load")
+    options.add_argument("--seconds", type=float, default=8.0, help="seconds of each load")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--latency", type=float, default=0.5, help="seconds of the teacher")
     options.add_argument("--out", type=Path, default=RESULTS)
@@ -82,32 +93,56 @@ def main() -> None:
 
 
 def _made(folder: Path) -> Path:
-    """A workspace with a promoted student of the task."""
-    line = ["demo", "--tasks", TASK, "--recipes", "label", "--out", str(folder / "demo"), "--json"]
-    subprocess.run(
-        [sys.executable, "-m", "limbeck.cli.app", *line], check=True, stdout=subprocess.DEVNULL
-    )
+    """A workspace with a student of each recipe, and a policy for each."""
+    out = str(folder / "demo")
+    _run("demo", "--tasks", TASK, "--recipes", ",".join(RISKS), "--no-shift", "--out", out)
     return next(path.parent for path in (folder / "demo").rglob("limbeck.toml"))
 
 
+def _run(*line: str, cwd: Path | None = None) -> None:
+    command = [sys.executable, "-m", "limbeck.cli.app", *line, "--json"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=cwd)
+
+
+def _students(workspace: Workspace) -> dict[str, tuple[Path, Policy]]:
+    """The students by recipe, with their policies; one that has none yet is calibrated."""
+    found = {}
+    for recipe, risk in RISKS.items():
+        folder = next(iter(sorted(workspace.students.glob(f"{TASK}-{recipe}-*"))), None)
+        if folder is None:
+            continue
+        policy = read_policy(folder)
+        if policy is None or policy.threshold is None:
+            _run("calibrate", folder.name, "--max-risk", risk, cwd=workspace.root)
+            policy = read_policy(folder)
+        if policy is not None and policy.threshold is not None:
+            found[recipe] = (folder, policy)
+    if not found:
+        sys.exit(f"no student in {workspace.root} has a policy; run without --workspace")
+    return found
+
+
 def _measure(workspace: Workspace, given: argparse.Namespace) -> dict[str, Any]:
-    promotion = read_promotion(workspace, TASK)
-    if promotion is None:
-        sys.exit(f"no student is promoted for {TASK} in {workspace.root}; run without --workspace")
-    task = workspace.task(TASK)
+    students, task = _students(workspace), workspace.task(TASK)
     number = int(given.rate * given.seconds)
     items = load(TASK).generate(number * given.rounds, seed=90_001)
-    rounds = []
+    modes = [PLAIN, *students]
+    before, rounds = read_promotion(workspace, TASK), []
     for at in range(given.rounds):
-        asked = {}
-        for mode in MODES if at % 2 == 0 else MODES[::-1]:
-            workspace.write_task(task.model_copy(update={"mode": mode}))
-            with _gateway(workspace, given.latency, mode) as url:
+        turn: dict[str, Loaded] = {}
+        for mode in modes[at % len(modes) :] + modes[: at % len(modes)]:
+            if mode in students:
+                promote(workspace, *students[mode])
+            wanted = PLAIN if mode == PLAIN else "cascade"
+            workspace.write_task(task.model_copy(update={"mode": wanted}))
+            with _gateway(workspace, given.latency, wanted) as gateway:
                 some = items[at * number : (at + 1) * number]
-                asked[mode] = _load(url, task, some, given.rate, seed=at)
-        rounds.append({mode: _numbers(asked[mode]) for mode in MODES} | _pair(asked))
+                turn[mode] = _load(gateway, task, some, given.rate, seed=at)
+        plain = {one.number: one for one in turn[PLAIN].asked if one.status == 200}
+        rounds.append({mode: _numbers(turn[mode], plain) for mode in modes})
     workspace.write_task(task)
-    policy = promotion.policy
+    if before is not None:
+        promote(workspace, workspace.students / before.student_folder, before.policy)
     return {
         "what": "calls through a cascade at a steady rate, beside the same calls to the teacher",
         "command": "python bench/cascade.py",
@@ -119,18 +154,31 @@ def _measure(workspace: Workspace, given: argparse.Namespace) -> dict[str, Any]:
             "rate_per_s": given.rate,
             "seconds": given.seconds,
             "teacher_latency_s": given.latency,
-            "max_risk": policy.max_risk,
-            "confidence": policy.confidence,
-            "audit_rate": policy.audit_rate,
+            "students": {
+                recipe: {
+                    "parameters": read_card(folder).parameters,
+                    "max_risk": policy.max_risk,
+                    "confidence": policy.confidence,
+                    "audit_rate": policy.audit_rate,
+                    "signals": policy.signals,
+                }
+                for recipe, (folder, policy) in students.items()
+            },
         },
-        "summary": _summary(rounds),
+        "summary": {
+            "teacher alone": _alone([one[PLAIN] for one in rounds]),
+            **{
+                recipe: _summary(recipe, rounds, policy.audit_rate)
+                for recipe, (_, policy) in students.items()
+            },
+        },
         "rounds": rounds,
     }
 
 
 @contextmanager
-def _gateway(workspace: Workspace, latency_s: float, mode: str) -> Iterator[str]:
-    teacher = {"tasks": [TASK], "seed": 1, "latency_s": latency_s}
+def _gateway(workspace: Workspace, latency_s: float, mode: str) -> Iterator[Running]:
+    teacher = {"tasks": [TASK], "seed": 1, "latency_s": latency_s, "rates": NO_TROUBLE}
     with running("limbeck.capture.sandbox.server:create_app", teacher) as upstream:
         settings = {
             "upstreams": {"anthropic": {"base_url": upstream.url}},
@@ -139,22 +187,31 @@ def _gateway(workspace: Workspace, latency_s: float, mode: str) -> Iterator[str]
         answerer = "limbeck.serve.cascade:open_cascade" if mode == "cascade" else None
         arguments = {"workspace": str(workspace.root), "settings": settings, "answerer": answerer}
         with running("limbeck.serve.gateway:open_gateway", arguments) as gateway:
-            yield gateway.url
+            yield gateway
 
 
-def _load(url: str, task: Task, items: Sequence[Item], rate: float, seed: int) -> list[Asked]:
+class Loaded(NamedTuple):
+    """The calls of one load, and the seconds of processor time that the gateway and its student took."""
+
+    asked: list[Asked]
+    cpu_s: float
+
+
+def _load(gateway: Running, task: Task, items: Sequence[Item], rate: float, seed: int) -> Loaded:
     """Asks every item at its moment, whether or not earlier ones are answered."""
     draw = random.Random(seed)
     pool = urllib3.PoolManager(maxsize=THREADS, retries=False)
     with ThreadPoolExecutor(THREADS) as threads:
-        for item in items[:20]:  # connections, caches and the student are warm afterwards
-            _ask(pool, url, task, item, -1)
+        # Connections, caches and the student are warm afterwards.
+        list(threads.map(lambda item: _ask(pool, gateway.url, task, item, -1), items[:40]))
+        cpu = cpu_seconds(gateway.process.pid)
         began, at, calls = time.perf_counter(), 0.0, []
         for number, item in enumerate(items):
             at += draw.expovariate(rate)
             time.sleep(max(0.0, began + at - time.perf_counter()))
-            calls.append(threads.submit(_ask, pool, url, task, item, number))
-        return [call.result() for call in calls]
+            calls.append(threads.submit(_ask, pool, gateway.url, task, item, number))
+        asked = [call.result() for call in calls]
+        return Loaded(asked, cpu_seconds(gateway.process.pid) - cpu)
 
 
 def _ask(pool: urllib3.PoolManager, url: str, task: Task, item: Item, number: int) -> Asked:
@@ -172,22 +229,23 @@ def _ask(pool: urllib3.PoolManager, url: str, task: Task, item: Item, number: in
     return Asked(number, seconds, response.status, local, right, usd)
 
 
-def _numbers(asked: Sequence[Asked]) -> dict[str, Any]:
-    good = [one for one in asked if one.status == 200]
+def _numbers(loaded: Loaded, plain: Mapping[int, Asked]) -> dict[str, Any]:
+    good = [one for one in loaded.asked if one.status == 200]
     local = [one for one in good if one.local]
+    escalated = [one for one in good if not one.local]
+    added = [one.seconds - plain[one.number].seconds for one in escalated if one.number in plain]
     found: dict[str, Any] = {
-        "calls": len(asked),
-        "failed": len(asked) - len(good),
+        "calls": len(loaded.asked),
+        "failed": len(loaded.asked) - len(good),
         "right": sum(one.right for one in good),
         "usd": round(sum(one.usd for one in good), 6),
         "local": len(local),
         "local_wrong": sum(not one.right for one in local),
+        "cpu_ms_per_call": round(1000 * loaded.cpu_s / len(loaded.asked), 3),
+        # What a call that is handed on waits longer than by way of the plain gateway.
+        "escalated_adds_p50_s": round(float(np.median(added)), 5) if added else None,
     }
-    for name, some in (
-        ("local", local),
-        ("teacher", [one for one in good if not one.local]),
-        ("all", good),
-    ):
+    for name, some in (("local", local), ("teacher", escalated), ("all", good)):
         times = [one.seconds for one in some]
         for share in (50, 95, 99):
             found[f"{name}_p{share}_s"] = (
@@ -196,47 +254,49 @@ def _numbers(asked: Sequence[Asked]) -> dict[str, Any]:
     return found
 
 
-def _pair(asked: dict[str, list[Asked]]) -> dict[str, Any]:
-    """What a call that is handed on to the teacher waits longer than by way of the plain gateway."""
-    plain = {one.number: one for one in asked["record"] if one.status == 200}
-    added = [
-        one.seconds - plain[one.number].seconds
-        for one in asked["cascade"]
-        if one.status == 200 and not one.local and one.number in plain
-    ]
-    return {"escalated_adds_p50_s": round(float(np.median(added)), 5) if added else None}
+def _spread(rounds: Sequence[dict[str, Any]], key: str) -> list[float]:
+    """The value of every round, least first."""
+    return sorted(one[key] for one in rounds if one[key] is not None)
 
 
-def _summary(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    def total(mode: str, key: str) -> float:
-        return float(sum(one[mode][key] for one in rounds))
+def _total(rounds: Sequence[dict[str, Any]], key: str) -> float:
+    return float(sum(one[key] for one in rounds))
 
-    def spread(mode: str, key: str) -> list[float]:
-        return sorted(one[mode][key] for one in rounds if one[mode][key] is not None)
 
-    local, wrong = int(total("cascade", "local")), int(total("cascade", "local_wrong"))
-    calls = int(total("cascade", "calls"))
+def _alone(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    calls = _total(rounds, "calls")
+    return {
+        "accuracy": round(_total(rounds, "right") / calls, 4),
+        "usd_per_1000": round(1000 * _total(rounds, "usd") / calls, 4),
+        "p50_s": _spread(rounds, "all_p50_s"),
+        "p99_s": _spread(rounds, "all_p99_s"),
+        "cpu_ms_per_call": _spread(rounds, "cpu_ms_per_call"),
+        "failed": int(_total(rounds, "failed")),
+    }
+
+
+def _summary(recipe: str, rounds: Sequence[dict[str, Any]], audit_rate: float) -> dict[str, Any]:
+    ours, plain = [one[recipe] for one in rounds], [one[PLAIN] for one in rounds]
+    local, wrong = int(_total(ours, "local")), int(_total(ours, "local_wrong"))
+    calls = int(_total(ours, "calls"))
     interval = clopper_pearson(wrong, local)
-    p99 = spread("cascade", "local_p99_s")
+    p99 = _spread(ours, "local_p99_s")
+    spent = _total(plain, "usd") / _total(plain, "calls")
     return {
         "local_share": round(local / calls, 4),
         "local_wrong_share": round(wrong / local, 4) if local else None,
         "local_wrong_interval": [round(interval.low, 4), round(interval.high, 4)],
-        "accuracy": round(total("cascade", "right") / calls, 4),
-        "accuracy_of_the_teacher_alone": round(
-            total("record", "right") / total("record", "calls"), 4
-        ),
-        "usd_per_1000": round(1000 * total("cascade", "usd") / calls, 4),
-        "usd_per_1000_of_the_teacher_alone": round(
-            1000 * total("record", "usd") / total("record", "calls"), 4
-        ),
-        "local_p50_s": spread("cascade", "local_p50_s"),
+        "accuracy": round(_total(ours, "right") / calls, 4),
+        "usd_per_1000": round(1000 * _total(ours, "usd") / calls, 4),
+        # Of the audits as many as the policy draws, each as dear as a call of the teacher's.
+        "usd_per_1000_of_audits": round(1000 * audit_rate * local / calls * spent, 4),
+        "times_the_cost_of_the_teacher_alone": round(_total(ours, "usd") / calls / spent, 4),
+        "local_p50_s": _spread(ours, "local_p50_s"),
         "local_p99_s": p99,
-        "escalated_adds_p50_s": sorted(
-            one["escalated_adds_p50_s"] for one in rounds if one["escalated_adds_p50_s"] is not None
-        ),
-        "failed": int(total("cascade", "failed") + total("record", "failed")),
-        "goal_local_p99_under_0.2_s": bool(p99) and p99[-1] < GOAL_S,
+        "escalated_adds_p50_s": _spread(ours, "escalated_adds_p50_s"),
+        "cpu_ms_per_call": _spread(ours, "cpu_ms_per_call"),
+        "failed": int(_total(ours, "failed")),
+        "goal_local_p99_under_0.2_s": bool(p99) and float(np.median(p99)) < GOAL_S,
     }
 
 
