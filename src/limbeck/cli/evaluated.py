@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from limbeck.evaluate.calibration import CalibrationSuite
 from limbeck.evaluate.dependence.dependence import DependenceSuite
 from limbeck.evaluate.evaluate import Arm
 from limbeck.evaluate.intervals import Interval
-from limbeck.evaluate.outcome.outcome import OutcomeSuite
+from limbeck.evaluate.outcome.outcome import Detail, OutcomeSuite
 from limbeck.evaluate.result import Result
 from limbeck.evaluate.shifted.shifted import ShiftedSuite
 
@@ -24,69 +26,72 @@ def show(console: Console, result: Result) -> None:
     for dependence in result.dependence:
         _dependence(console, dependence)
     for bias in result.bias:
+        _heading(console, f"{bias.student}: people and places exchanged")
         _findings(console, bias.findings)
     for calibration in result.calibration:
-        _findings(console, calibration.findings)
+        _calibration(console, calibration)
 
 
 def written(console: Console, page: Path) -> None:
-    # A wrapped path could not be copied.
-    console.print(f"page     {page}", markup=False, highlight=False, soft_wrap=True)
+    _line(console, f"page     {page}")
 
 
 def _outcome(console: Console, result: Result, suite: OutcomeSuite) -> None:
     found = suite.evaluation
-    title = f"{found.task}: {found.n:,} items of {found.split}, 95 % intervals"
-    table = Table("recipe", title=title, title_justify="left")
-    table.add_column("accuracy")
-    table.add_column("against control, points")
-    table.add_column("of the teacher")
-    for heading in ("seeds", "tokens", "ms"):
-        table.add_column(heading, justify="right")
-    for arm, detail in zip(found.arms, suite.details, strict=True):
-        share = detail.recovered
+    _heading(console, f"{found.task}: {found.n:,} items of {found.split}, 95 % intervals")
+    table = _table("recipe", "right", "over the control", "seeds", "tokens", "ms")
+    several = len({arm.base for arm in found.arms}) > 1
+    for arm in found.arms:
         table.add_row(
-            arm.recipe,
+            f"{arm.recipe} {Path(arm.base).name}" if several else arm.recipe,
             f"{arm.accuracy:.1%} {_span(arm.interval)}",
             _versus(arm),
-            f"{share.share:.1%} {_span(share.interval)}" if share else "",
             str(len(arm.seeds)),
             f"{arm.tokens:.1f}",
             f"{arm.seconds * 1000:.1f}",
         )
-    console.print(table)
+    _show(console, table)
     if found.teacher is not None:
         teacher = found.teacher
-        console.print(
-            f"teacher  {teacher.accuracy:.1%} {_span(teacher.interval)} of {teacher.n:,}",
-            markup=False,
-            highlight=False,
+        _line(
+            console,
+            f"teacher  {teacher.accuracy:.1%} {_span(teacher.interval)} of {teacher.n:,}"
+            + _recovered(suite.details),
         )
-    console.print(f"always the commonest answer  {found.majority:.1%}", highlight=False)
+    _line(console, f"always the commonest answer  {found.majority:.1%}")
     truths = ", ".join(f"{count:,} {source}" for source, count in found.truth_sources.items())
-    console.print(f"what is true was said by  {truths}", highlight=False)
+    _line(console, f"what is true was said by  {truths}")
     if found.simulated:
-        console.print("the teacher's replies were simulated")
+        _line(console, "the teacher's replies were simulated")
     left = {one.name: len(one.seen.rows) for one in result.subjects if one.seen.rows}
     for name, count in left.items():
-        console.print(f"left out  {count:,} items that {name} had seen", markup=False)
+        _line(console, f"left out  {count:,} items that {name} had seen")
     for first, versus in suite.pairs:
         p = f", p = {versus.p_value:.2g}" if versus.p_value is not None else ""
-        console.print(
+        _line(
+            console,
             f"{first} against {versus.against}  {versus.difference * 100:+.1f} points "
             f"{_span(versus.interval, signed=True)}{p}: {versus.verdict}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
         )
     _findings(console, found.findings)
 
 
+def _recovered(details: Sequence[Detail]) -> str:
+    """How much of the teacher's accuracy each arm has."""
+    shares = [
+        f"{one.recipe} has {one.recovered.share:.1%} {_span(one.recovered.interval)} of that"
+        for one in details
+        if one.recovered is not None and one.recipe != "teacher"
+    ]
+    return "".join(f"; {share}" for share in shares)
+
+
 def _shifted(console: Console, suite: ShiftedSuite) -> None:
-    title = f"{suite.student} on changed inputs; {suite.before:.1%} on the {suite.n:,} as they are"
-    table = Table("change", title=title, title_justify="left")
-    for heading in ("items", "accuracy", "drop, points"):
-        table.add_column(heading, justify="right")
+    _heading(
+        console,
+        f"{suite.student} on changed inputs; {suite.before:.1%} on the {suite.n:,} as they are",
+    )
+    table = _table("change", "items", "right", "drop, points")
     for one in suite.drops:
         table.add_row(
             one.name,
@@ -94,23 +99,31 @@ def _shifted(console: Console, suite: ShiftedSuite) -> None:
             f"{one.after:.1%} {_span(one.after_interval)}",
             f"{one.drop * 100:+.1f} {_span(one.interval, signed=True)}",
         )
-    console.print(table)
+    _show(console, table)
+    if suite.guess is not None:
+        guess = suite.guess
+        _line(
+            console,
+            f"without the question  {guess.accuracy:.1%} {_span(guess.interval)} of {guess.n:,}; the "
+            f"commonest answer {guess.commonest:.1%}",
+        )
     if suite.overfit is not None:
         of = suite.overfit
-        console.print(
+        _line(
+            console,
             f"overfit index  {of.index * 100:+.1f} points {_span(of.interval, signed=True)}",
-            markup=False,
-            highlight=False,
         )
+    if suite.left_out:
+        few = ", ".join(f"{name} ({n})" for name, n in suite.left_out.items())
+        _line(console, f"too few items that can be changed so  {few}")
     _findings(console, suite.findings)
 
 
 def _dependence(console: Console, suite: DependenceSuite) -> None:
+    items = f" {suite.n:,} items" if suite.n else ""
+    _heading(console, f"{suite.student}: does the answer hang on the rationale?{items}")
     if suite.measures:
-        title = f"{suite.student}: does the answer hang on the rationale? {suite.n:,} items"
-        table = Table("measure", title=title, title_justify="left")
-        for heading in ("value", "95 %", "AUROC of the measure"):
-            table.add_column(heading, justify="right")
+        table = _table("measure", "value", "95 %", "AUROC of the measure")
         for one in suite.measures:
             share = one.unit == "share changed"
             low, high = one.interval.low, one.interval.high
@@ -120,21 +133,64 @@ def _dependence(console: Console, suite: DependenceSuite) -> None:
                 f"[{low:.1%}, {high:.1%}]" if share else f"[{low:.2f}, {high:.2f}]",
                 "not known" if one.auroc is None else f"{one.auroc:.2f}",
             )
-        console.print(table)
+        _show(console, table)
+    if suite.propagation is not None:
+        flips = suite.propagation
+        value = f"{flips.flips:.1%} {_span(flips.interval)}; " if flips.n else ""
+        _line(console, f"P(answer flips | one wrong step)  {value}{flips.note}")
     _findings(console, suite.findings)
+
+
+def _calibration(console: Console, suite: CalibrationSuite) -> None:
+    _heading(console, f"{suite.student}: does it know when it is wrong? {suite.n:,} items")
+    table = _table("probability", "Brier", "ECE, points", "AURC", "kept at 5 % wrong")
+    for one in suite.reliabilities:
+        kept = next((c for c in one.coverages if c.risk == 0.05), None)
+        table.add_row(
+            one.of,
+            f"{one.brier:.3f}",
+            f"{one.ece * 100:.1f} {_span(one.ece_interval)}",
+            f"{one.aurc:.3f}",
+            f"{kept.coverage:.1%}" if kept is not None else "",
+        )
+    _show(console, table)
+    _findings(console, suite.findings)
+
+
+def _table(first: str, *others: str) -> Table:
+    """Narrow enough for a terminal of 80 columns, and without wrapped numbers."""
+    table = Table(first, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.columns[0].no_wrap = True
+    for heading in others:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def _show(console: Console, table: Table) -> None:
+    # What is longer than the line goes on: a cut number would be another number.
+    console.print(table, width=max(console.width, console.measure(table).maximum), crop=False)
+
+
+def _heading(console: Console, text: str) -> None:
+    console.print()
+    _line(console, text)
+
+
+def _line(console: Console, text: str) -> None:
+    # A wrapped path or number could not be copied.
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _findings(console: Console, findings: tuple[str, ...]) -> None:
     for finding in findings:
-        console.print(f"- {finding}", markup=False, highlight=False, soft_wrap=True)
+        _line(console, f"- {finding}")
 
 
 def _versus(arm: Arm) -> str:
     versus = arm.versus_control
     if versus is None:
         return ""
-    span = _span(versus.interval, signed=True)
-    return f"{versus.difference * 100:+.1f} {span} {versus.verdict}"
+    return f"{versus.difference * 100:+.1f} {_span(versus.interval, signed=True)}"
 
 
 def _span(interval: Interval, *, signed: bool = False) -> str:
