@@ -36,8 +36,9 @@ RAW = pl.Schema(
 )
 """Records as a table."""
 
-_AT_ONCE = 2048
-"""Traces that a check sees at once: some take a hundred times the memory of the texts."""
+_AT_ONCE = 1024
+"""Traces that the checks see at once: some take a hundred times the memory of the texts, and what they
+look up again and again stays in the processor's cache."""
 
 SETTLED = ("truth", "truth_source", "conflict", "correct")
 """What is settled among all traces before the checks see one."""
@@ -118,7 +119,7 @@ def check_batch(given: Checking) -> Checked:
     chosen = given.rows.load()
     frame = given.part.load()[chosen["row"]]
     frame = frame.with_columns(chosen[name] for name in SETTLED)
-    failures = _failures(frame, plan)
+    failures, measures = _looked_at(frame, plan)
     first = failures.unique("row", keep="first", maintain_order=True)
     rows = chosen.select("at").with_row_index("row")
     rows = rows.join(first, on="row", how="left", maintain_order="left")
@@ -127,7 +128,7 @@ def check_batch(given: Checking) -> Checked:
     if plan.settings.duplicates.per_input > 1:
         chains = _sketched(given, "chains", frame["rationale"].str.to_lowercase(), plan)
     return Checked(
-        rows=rows.hstack(measure(frame)),
+        rows=rows.hstack(measures),
         failures=failures.select(chosen["at"].gather(failures["row"]), "check", "evidence"),
         inputs=_sketched(given, "inputs", frame["key"].filter(chosen["sketch"]), plan),
         chains=chains,
@@ -135,15 +136,21 @@ def check_batch(given: Checking) -> Checked:
     )
 
 
-def _failures(frame: pl.DataFrame, plan: Plan) -> pl.DataFrame:
-    """`row`, `check` and `evidence` of every failure, in the order of the checks."""
+def _looked_at(frame: pl.DataFrame, plan: Plan) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """`row`, `check` and `evidence` of every failure, in the order of the checks; and the measures of
+    every row."""
     found = [pl.DataFrame(schema={"row": pl.UInt32, "check": pl.String, "evidence": pl.String})]
-    for check, state in plan.checks:
-        slices = frame.iter_slices(_AT_ONCE) if frame.height else [frame]
-        said = pl.concat([check.run(part, plan.task, state) for part in slices])
-        failed = said.with_row_index("row").filter(~pl.col("verdict"))
+    said: list[list[pl.DataFrame]] = [[] for _ in plan.checks]
+    measured = []
+    # All checks of one slice after the other: what one finds in its texts the next has at hand.
+    for part in frame.iter_slices(_AT_ONCE) if frame.height else [frame]:
+        for (check, state), results in zip(plan.checks, said, strict=True):
+            results.append(check.run(part, plan.task, state))
+        measured.append(measure(part))
+    for (check, _), results in zip(plan.checks, said, strict=True):
+        failed = pl.concat(results).with_row_index("row").filter(~pl.col("verdict"))
         found.append(failed.select("row", pl.lit(check.name).alias("check"), "evidence"))
-    return pl.concat(found)
+    return pl.concat(found), pl.concat(measured)
 
 
 def _sketched(given: Checking, name: str, texts: pl.Series, plan: Plan) -> Sketches:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, NamedTuple, NotRequired
+from typing import Any, NamedTuple, NotRequired, cast
 
 from pydantic import ConfigDict, TypeAdapter
 from typing_extensions import TypedDict
@@ -110,6 +110,6 @@ def _fields(noun: type[Noun]) -> Any:
         kind = _fields(Provenance) if field.annotation is Provenance else field.rebuild_annotation()
         kinds[name] = kind if field.is_required() else NotRequired[kind]
     # mypy reads only the types of dictionaries that are written out.
-    made: Any = TypedDict(noun.__name__, kinds)  # type: ignore[operator]
+    made = cast(Any, TypedDict)(noun.__name__, kinds)
     made.__pydantic_config__ = ConfigDict(extra="forbid")
     return made

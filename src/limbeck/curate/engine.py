@@ -6,6 +6,7 @@ batches. What comes of a curation does not depend on who did it.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections import deque
@@ -25,6 +26,9 @@ _AHEAD = 2
 """Batches that wait for each worker; more would only fill the memory."""
 _ATTEMPTS = 3
 """How often a pool is started anew after a worker of it was killed."""
+
+_COLLECTED = 100_000
+"""How many more values than before there must be until a worker looks for circles among them."""
 
 
 class Engine(Protocol):
@@ -131,8 +135,12 @@ def processors() -> int:
 
 
 def _one_thread() -> None:
-    # The workers share the processors among themselves; polars reads this when it first computes.
-    os.environ["POLARS_MAX_THREADS"] = "1"
+    # The workers share the processors among themselves; polars and the libraries under numpy read
+    # these when they first compute.
+    for name in ("POLARS_MAX_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ[name] = "1"
+    # A batch makes many thousands of values that live until it ends; none of them are in a circle.
+    gc.set_threshold(_COLLECTED)
 
 
 def _then_none(items: Iterable[A]) -> Iterator[tuple[A] | None]:

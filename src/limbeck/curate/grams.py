@@ -23,18 +23,59 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 
 
+_SPACE, _END = 32, 10
+_AT_ONCE = 200_000
+"""Bytes of text that are cleaned at once; more would leave the processor's cache."""
+
+
+def _table() -> npt.NDArray[np.uint8]:
+    """Each letter and digit of ASCII as it is, and a space for every other byte."""
+    kept = np.full(256, _SPACE, dtype=np.uint8)
+    for first, last in (("0", "9"), ("A", "Z"), ("a", "z")):
+        kept[ord(first) : ord(last) + 1] = np.arange(ord(first), ord(last) + 1)
+    return kept
+
+
+_KEPT = _table()
+
+
 def clean(texts: pl.Series) -> pl.Series:
     """The letters, digits and marks of `texts` with one space wherever other characters were.
 
     Case is left alone: the key of an input is folded already.
     """
-    plain = texts.fill_null("").str.replace_all(r"[^\p{L}\p{N}\p{M}]+", " ")
-    return plain.str.strip_chars(" ")
+    given = texts.fill_null("")
+    ascii_only = given.str.len_bytes() == given.str.len_chars()
+    if ascii_only.all():
+        return _clean_ascii(given)
+    odd = given.filter(~ascii_only).str.replace_all(r"[^\p{L}\p{N}\p{M}]+", " ")
+    plain = _clean_ascii(given.filter(ascii_only))
+    places = pl.concat([ascii_only.arg_true(), (~ascii_only).arg_true()])
+    return pl.concat([plain, odd.str.strip_chars(" ")]).gather(places.arg_sort())
+
+
+def _clean_ascii(texts: pl.Series) -> pl.Series:
+    sizes = texts.str.len_bytes().to_numpy().astype(np.int64) + 1
+    found: list[str] = []
+    for begin, end in chunks(sizes, _AT_ONCE):
+        found += _words_alone(texts[begin:end].to_list(), sizes[begin:end])
+    return pl.Series(texts.name, found, dtype=pl.String)
+
+
+def _words_alone(texts: list[str], sizes: Places) -> list[str]:
+    # On the bytes of all texts at once: a pattern would be asked about every word of every text.
+    data = np.take(_KEPT, np.frombuffer(("\n".join(texts) + "\n").encode(), dtype=np.uint8))
+    data[np.cumsum(sizes) - 1] = _END
+    kept = data != _SPACE
+    kept[1:] |= data[:-1] > _SPACE
+    words: bytes = data[kept].tobytes().replace(b" \n", b"\n")
+    return words.decode().split("\n")[:-1]
 
 
 def mix(values: Words64) -> Words64:
     """Each value spread over all 64 bits; equal values stay equal."""
-    mixed: Words64 = (values + _ODD) * _ODD
+    mixed: Words64 = values + _ODD
+    mixed *= _ODD
     mixed ^= mixed >> np.uint64(32)
     mixed *= _MIX
     mixed ^= mixed >> np.uint64(29)
@@ -51,12 +92,34 @@ def pieces(texts: Sequence[str], width: int) -> tuple[Places, Words64]:
     counts = np.maximum(lengths - width + 1, 1)
     owners = np.repeat(np.arange(len(texts)), counts)
     places = np.arange(owners.size) + np.repeat(starts - (np.cumsum(counts) - counts), counts)
-    # A machine word at every byte, whatever its alignment; the gap between texts fills the last.
-    windows = np.ndarray(
-        shape=(max(data.size - WIDEST + 1, 0),), dtype="<u8", buffer=data, strides=(1,)
-    )
     mask = np.uint64((1 << (8 * width)) - 1)
-    return owners, windows[places] & mask
+    return owners, windows(data)[places] & mask
+
+
+def spans(texts: Sequence[str], width: int) -> tuple[Words64, Places, Places]:
+    """The code of the piece at every byte of all texts (B,), how many bytes belong to each text (N,), and
+    the bytes at which no piece begins.
+
+    The pieces are those of `pieces`, and come with less work where it does no harm to look at the gaps
+    between the texts too.
+    """
+    data, starts, lengths = _bytes_of(texts)
+    codes = windows(data) & np.uint64((1 << (8 * width)) - 1)
+    taken = lengths + WIDEST
+    counts = np.maximum(lengths - width + 1, 1)
+    gaps = taken - counts
+    nowhere = np.arange(int(gaps.sum())) + np.repeat(
+        starts + counts - (np.cumsum(gaps) - gaps), gaps
+    )
+    # The last gap is shorter: no machine word begins at its end.
+    taken[-1:] -= WIDEST - 1
+    return codes, taken, nowhere[nowhere < codes.size]
+
+
+def windows(data: npt.NDArray[np.uint8]) -> Words64:
+    """The machine word that begins at every byte of `data`, whatever its alignment."""
+    size = max(data.size - WIDEST + 1, 0)
+    return np.ndarray(shape=(size,), dtype="<u8", buffer=data, strides=(1,))
 
 
 def hash_texts(texts: Sequence[str]) -> Words64:

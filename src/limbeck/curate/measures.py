@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from limbeck.curate.tokens import count_words
+
 WORD = r"\w+(?:['’]\w+)*"
 """A word, as `limbeck.curate.chain.words` divides them."""
 
@@ -17,5 +19,4 @@ MEASURES = pl.Schema({"words": pl.Int64()})
 
 def measure(frame: pl.DataFrame) -> pl.DataFrame:
     """The columns `MEASURES` for each row of `frame`, in its order; each row by itself."""
-    words = pl.col("rationale").str.count_matches(WORD).cast(pl.Int64).alias("words")
-    return frame.select(words)
+    return count_words(frame, "rationale", WORD, joined=True).alias("words").to_frame()

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import polars as pl
 from scipy.sparse import csr_array
 
-from limbeck.curate.grams import Places, Words64, chunks, clean, hash_texts, mix, pieces
+from limbeck.curate.grams import Places, Words64, chunks, clean, hash_texts, mix, pieces, spans
 from limbeck.curate.texts import Held, Texts, all_of
 
 BINS = 128
@@ -33,7 +33,7 @@ _MISSED = 0.01
 _SLACK = 0.12
 """How far below the wanted similarity a sketch may estimate it before the pair is let go; more than
 three standard errors of BINS numbers."""
-_AT_ONCE = 400_000
+_AT_ONCE = 100_000
 """Bytes of text that are sketched at once; more would leave the processor's cache."""
 _COMPARED_AT_ONCE = 1_000_000
 _EMPTY = np.uint32(0xFFFFFFFF)
@@ -156,11 +156,14 @@ def _rows_per_band(similarity: float) -> int:
 
 def _sketch(texts: list[str], width: int) -> npt.NDArray[np.uint32]:
     """The smallest hash in each bin, (N, BINS)."""
-    owners, codes = pieces(texts, width)
+    codes, taken, nowhere = spans(texts, width)
     hashes = mix(codes)
-    bins = (hashes >> np.uint64(57)).astype(np.int64) + owners * BINS
+    bins = (hashes >> np.uint64(57)).view(np.int64)
+    bins += np.repeat(np.arange(len(texts)) * BINS, taken)
+    found = hashes.astype(np.uint32)
+    found[nowhere] = _EMPTY
     values = np.full(len(texts) * BINS, _EMPTY, dtype=np.uint32)
-    np.minimum.at(values, bins, hashes.astype(np.uint32))
+    np.minimum.at(values, bins, found)
     return _densified(values.reshape(len(texts), BINS))
 
 
@@ -203,12 +206,25 @@ def _bands(values: npt.NDArray[np.uint32], per_band: int) -> Words64:
 
 
 def _orders(sketches: Sketches) -> Iterator[tuple[Places, Words64]]:
-    """For each band the rows in the order of it and of the next one, and their hashes of it."""
+    """For each band the rows in the order of it and of the next one, and their hashes of it. Rows that
+    are alone with theirs are left out."""
     count = sketches.bands.shape[1]
     for band in range(count):
-        key = sketches.bands[:, band]
-        order = np.lexsort((sketches.bands[:, (band + 1) % count], key)).astype(np.int64)
-        yield order, key[order]
+        key = np.ascontiguousarray(sketches.bands[:, band])
+        rows = _in_company(key)
+        key = key[rows]
+        place = np.lexsort((sketches.bands[rows, (band + 1) % count], key))
+        yield rows[place], key[place]
+
+
+def _in_company(keys: Words64) -> Places:
+    """The rows whose key another row has too, in order."""
+    ordered = np.sort(keys)
+    shared = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if not shared.size:
+        return np.zeros(0, dtype=np.int64)
+    place = np.minimum(np.searchsorted(shared, keys), shared.size - 1)
+    return np.flatnonzero(shared[place] == keys)
 
 
 def _in_bucket(order: Places, keys: Words64) -> tuple[Places, Places]:

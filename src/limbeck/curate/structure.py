@@ -36,6 +36,7 @@ _CONCLUDES = re.compile(
     r"\b(?:so|therefore|thus|hence|answer|conclude|in total|altogether)\b", re.I
 )
 _PLANS = re.compile(r"\b(?:first|next|then|second|finally|we need|let|to find|step)\b", re.I)
+_DIGIT = re.compile(r"\d")
 _SOLVES = re.compile(r"[-+*/×÷−]\s*[$(]?\d[^=]*=|\d\s*[<>≤≥]=?\s*\d")
 
 
@@ -120,13 +121,12 @@ def find_structure(rows: pl.DataFrame, instruction: str = "") -> Structure | Non
 
 def template_of(sentence: str, given: set[str]) -> str:
     """`sentence` with `#` for numbers and `_` for runs of words that stand in the input."""
-    pieces: list[str] = []
-    for match in _PIECE.finditer(sentence.casefold()):
-        piece = match[0]
-        mark = "#" if piece[0].isdigit() else "_" if piece in given else piece
-        if mark != "_" or pieces[-1:] != ["_"]:
-            pieces.append(mark)
-    return " ".join(pieces)
+    marks = [
+        "#" if piece[0].isdigit() else "_" if piece in given else piece
+        for piece in _PIECE.findall(sentence.casefold())
+    ]
+    told = zip(["", *marks], marks, strict=False)
+    return " ".join(mark for before, mark in told if mark != "_" or before != "_")
 
 
 def shape_of(lines: list[str], given: set[str]) -> Iterator[str]:
@@ -137,7 +137,7 @@ def shape_of(lines: list[str], given: set[str]) -> Iterator[str]:
 
 
 def _kind(line: str, given: set[str]) -> str:
-    if _SOLVES.search(line):
+    if _DIGIT.search(line) and _SOLVES.search(line):
         return "solves"
     if _CONCLUDES.search(line):
         return "concludes"

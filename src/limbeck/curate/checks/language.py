@@ -18,7 +18,7 @@ from pydantic import Field
 from limbeck.curate.chain import excerpt
 from limbeck.curate.checks.verdict import CheckSettings, by_row, verdicts
 from limbeck.curate.grams import Words64
-from limbeck.curate.tokens import tokens, word_codes
+from limbeck.curate.tokens import Tokens, tokens, tokens_of, word_codes
 from limbeck.types import Task
 
 _COMMON = {
@@ -48,6 +48,8 @@ _WORDS = 4
 """Different common words of a language that a chain needs to be in it."""
 _DENSE = 0.03
 """How many of them to a word of the chain."""
+_FIRST = np.uint64(48)
+"""What a code is shifted by, so that its first 16 bits are left."""
 _SHARE = 0.05
 """A language that so many of the task's chains have is the task's own."""
 
@@ -71,7 +73,7 @@ def fit(sample: pl.DataFrame, task: Task, settings: Settings) -> Usual | None:
     chains = sample["rationale"].drop_nulls()
     if chains.len() < settings.at_least:
         return None
-    told = [name for name in _language(chains) if name is not None]
+    told = [name for name in _language(tokens(chains)) if name is not None]
     told += [name for name in _scripts(chains, settings.script) if name is not None]
     names = [name for name in set(told) if told.count(name) >= _SHARE * max(len(told), 1)]
     return Usual(frozenset(names))
@@ -86,14 +88,14 @@ def check(frame: pl.DataFrame, task: Task, settings: Settings, usual: Usual | No
     found = frame.select(
         "input",
         "rationale",
-        pl.Series("said", _language(chains), dtype=pl.String),
+        pl.Series("said", _language(tokens_of(frame, "rationale")), dtype=pl.String),
         pl.Series("script", _scripts(chains, settings.script), dtype=pl.String),
     )
     expected = " and ".join(sorted(usual.names)) or "no language that is known here"
 
     def find(prompt: str, chain: str, said: str | None, script: str | None) -> str | None:
         own = pl.Series([prompt], dtype=pl.String)
-        asked = {*_language(own), *_scripts(own, settings.script)}
+        asked = {*_language(tokens(own)), *_scripts(own, settings.script)}
         for name in (script, said):
             if name is not None and name not in usual.names and name not in asked:
                 return f"the chain is in {name}, this task's in {expected}: {excerpt(chain)!r}"
@@ -122,16 +124,17 @@ def _scripts(texts: pl.Series, share: float) -> list[str | None]:
     return told
 
 
-def _language(texts: pl.Series) -> list[str | None]:
+def _language(said: Tokens) -> list[str | None]:
     """The language of each text by its common words; None where too few of them stand in it."""
-    codes, member = _table()
-    said = tokens(texts)
-    place = np.minimum(np.searchsorted(codes, said.codes), codes.size - 1)
-    common = np.flatnonzero(codes[place] == said.codes)
-    pairs = said.owners[common] * codes.size + place[common]
-    common = common[np.unique(pairs, return_index=True)[1]]
-    votes = np.zeros((texts.len(), len(_COMMON)))
-    np.add.at(votes, said.owners[common], member[place[common]])
+    codes, member, likely = _table()
+    # Most words are none of these, which their first bits tell.
+    asked = np.flatnonzero(likely[said.codes >> _FIRST])
+    place = np.minimum(np.searchsorted(codes, said.codes[asked]), codes.size - 1)
+    common = codes[place] == said.codes[asked]
+    stands = np.zeros((said.counts.size, codes.size), dtype=np.int16)
+    stands[said.owners[asked[common]], place[common]] = 1
+    # Whole numbers, so that no library starts threads for so little.
+    votes = stands @ member
     best = votes.argmax(axis=1)
     most = votes.max(axis=1, initial=0)
     second = np.sort(votes, axis=1)[:, -2]
@@ -141,10 +144,13 @@ def _language(texts: pl.Series) -> list[str | None]:
 
 
 @lru_cache(maxsize=1)
-def _table() -> tuple[Words64, npt.NDArray[np.float64]]:
-    """The codes of all common words in order (W,), and which languages have each (W, L)."""
+def _table() -> tuple[Words64, npt.NDArray[np.int16], npt.NDArray[np.bool_]]:
+    """The codes of all common words in order (W,), which languages have each (W, L), and whether any of
+    them begins with some bits (2**16,)."""
     words = sorted({word for common in _COMMON.values() for word in common.split()})
     codes = word_codes(words)
     order = np.argsort(codes)
     member = np.array([[word in common.split() for common in _COMMON.values()] for word in words])
-    return codes[order], member[order].astype(np.float64)
+    likely = np.zeros(1 << 16, dtype=np.bool_)
+    likely[codes >> _FIRST] = True
+    return codes[order], member[order].astype(np.int16), likely

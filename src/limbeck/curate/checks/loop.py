@@ -10,17 +10,27 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
 from limbeck.curate.chain import excerpt, sentences, words
-from limbeck.curate.checks.verdict import CheckSettings, by_row
+from limbeck.curate.checks.verdict import CheckSettings, by_row, verdicts
+from limbeck.curate.grams import Places, mix
+from limbeck.curate.tokens import Tokens, tokens_of, word_codes
 from limbeck.types import Task
 
 _TAIL = 5_000
 """Characters at the end of a chain among which a repeated phrase is looked for."""
 _LONG = 20_000
 """Bytes of a chain that is looked at in any case."""
+_SLOTS = 1024
+_FIRST = np.uint64(54)
+"""What a code is shifted by, so that a slot is left."""
+_OWNER = np.uint64(44)
+_KEPT = np.uint64((1 << 44) - 1)
+"""A text's number and as many bits of a sentence's code as it leaves are one number."""
 
 
 class Settings(CheckSettings):
@@ -38,7 +48,49 @@ def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
     def find(rationale: str | None) -> str | None:
         return _find(rationale, settings) if rationale else None
 
-    return by_row(frame, ["rationale"], find, _suspicious(settings))
+    # The expression reads every text several times over; most texts repeat nothing at all.
+    places = np.flatnonzero(_repeats(frame, settings))
+    asked = by_row(frame.select("rationale")[places], ["rationale"], find, _suspicious(settings))
+    said: list[str | None] = [None] * frame.height
+    for place, evidence in zip(places.tolist(), asked["evidence"], strict=True):
+        said[place] = evidence
+    return verdicts(said)
+
+
+def _repeats(frame: pl.DataFrame, settings: Settings) -> npt.NDArray[np.bool_]:
+    """Which chains say a sentence again, end on two tokens that stood there before, or have few
+    different tokens, (N,): all that may be suspicious, and some more."""
+    said = tokens_of(frame, "rationale")
+    if not said.codes.size:
+        return np.zeros(frame.height, dtype=np.bool_)
+    again = _sentences_said_again(said)
+    there = said.counts > 0
+    last = np.repeat(said.starts + said.counts - 1, said.counts)
+    ends = (said.exact == said.exact[last]) & (said.exact[last - 1] == np.roll(said.exact, 1))
+    back = said.sums(ends.astype(np.float64))
+    seen = np.zeros((frame.height, _SLOTS), dtype=np.bool_)
+    seen[said.owners, said.exact >> _FIRST] = True
+    few = seen.sum(axis=1) * 3 < said.counts
+    long = frame["rationale"].str.len_bytes().fill_null(0).to_numpy() > _LONG
+    # A quotation mark that ends one sentence is taken for the beginning of the next.
+    often = again >= max(settings.repeats - 2, 1)
+    found: npt.NDArray[np.bool_] = there & (often | (back >= settings.repeats) | few | long)
+    return found
+
+
+def _sentences_said_again(said: Tokens) -> Places:
+    """How many sentences of each text stood in it before, (N,)."""
+    begins = np.zeros(said.codes.size, dtype=np.bool_)
+    begins[said.lines] = True
+    begins[said.starts[said.counts > 0]] = True
+    begins[1:] |= np.isin(said.codes[:-1], word_codes([".", "!", "?"]))
+    first = np.flatnonzero(begins)
+    place = np.arange(said.codes.size) - np.repeat(first, np.diff(first, append=said.codes.size))
+    codes = mix(np.add.reduceat(mix(said.exact ^ mix(place.astype(np.uint64))), first))
+    tagged = (codes & _KEPT) | (said.owners[first].astype(np.uint64) << _OWNER)
+    tagged.sort()
+    repeated = tagged[1:][tagged[1:] == tagged[:-1]] >> _OWNER
+    return np.bincount(repeated.astype(np.int64), minlength=said.counts.size)
 
 
 def _suspicious(settings: Settings) -> pl.Expr:

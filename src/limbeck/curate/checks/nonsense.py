@@ -24,15 +24,16 @@ from pydantic import Field
 from limbeck.curate.chain import excerpt
 from limbeck.curate.checks.verdict import CheckSettings, verdicts
 from limbeck.curate.grams import Places, Words64, mix
-from limbeck.curate.tokens import Tokens, text_codes, tokens
+from limbeck.curate.tokens import Tokens, text_codes, tokens, tokens_of
 from limbeck.types import Task
 
 _APART = (5, 11)
 """How far apart words are taken for comparison: far enough to be strangers, and no one period."""
 _PRIOR = 2.0
 """Texts that a word is taken to have stood in before any was counted, followed by any word."""
-_SLICE = 1000
 _MOST_SLOTS = 1 << 22
+_OWNER = np.uint64(44)
+_KEPT = np.uint64((1 << 44) - 1)
 _FEW = 0.002
 """A pair that no more than this share of the other texts have is rare."""
 
@@ -56,7 +57,8 @@ class Settings(CheckSettings):
 class Language:
     """In how many texts of a sample each word and each pair of words stands, by hashed slot.
 
-    `known` are the codes of the sampled traces, whose own words must not vouch for them; `few` is
+    `known` are the codes of the sampled traces, whose own words must not vouch for them, and `asked`
+    those of their inputs; `few` is
     how many other texts may have a rare pair. A chain below `gain_limit` or above `rare_limit` is
     nonsense; `usual` is the middle gain of the sample.
     """
@@ -64,6 +66,7 @@ class Language:
     words: npt.NDArray[np.uint32]
     pairs: npt.NDArray[np.uint32]
     total: int
+    asked: Words64
     known: Words64
     few: float
     usual: float = 0.0
@@ -78,16 +81,18 @@ def fit(sample: pl.DataFrame, task: Task, settings: Settings) -> Language | None
         return None
     # A trace that was recorded twice counts once, or nonsense would vouch for itself; a chain that
     # several inputs share is a template, and each of them counts.
-    codes, first = np.unique(_codes(asked), return_index=True)
+    first = np.unique(_codes(asked), return_index=True)[1]
     asked = asked[np.sort(first)]
-    language = _count(asked, codes)
-    gains, rares = _measure(tokens(asked["rationale"]), _codes(asked), language, settings)
+    language = _count(asked)
+    known = np.ones(asked.height, dtype=np.bool_)
+    gains, rares = _measure(tokens(asked["rationale"]), known, language, settings)
     usual, spread = _middle(gains, floor=0.25)
     middle, rare_spread = _middle(rares, floor=0.02)
     return Language(
         words=language.words,
         pairs=language.pairs,
         total=language.total,
+        asked=language.asked,
         known=language.known,
         few=language.few,
         usual=usual,
@@ -104,12 +109,8 @@ def check(
     if language is None or frame.is_empty():
         return verdicts([None] * frame.height)
     chains = frame["rationale"]
-    # What is looked up again and again stays in the processor's cache.
-    parts = [
-        _measure(tokens(part["rationale"]), _codes(part), language, settings)
-        for part in frame.iter_slices(_SLICE)
-    ]
-    gains, rares = (np.concatenate(values) for values in zip(*parts, strict=True))
+    own = _known(frame, language)
+    gains, rares = _measure(tokens_of(frame, "rationale"), own, language, settings)
     said: list[str | None] = [None] * frame.height
     for at in np.flatnonzero((gains < language.gain_limit) | (rares > language.rare_limit)):
         if gains[at] < language.gain_limit:
@@ -126,19 +127,21 @@ def check(
     return verdicts(said)
 
 
-def _count(asked: pl.DataFrame, known: Words64) -> Language:
+def _count(asked: pl.DataFrame) -> Language:
     inputs, chains = tokens(asked["input"].unique()), tokens(asked["rationale"])
     seen = [_distinct(said.codes, said.owners) for said in (inputs, chains)]
     words = np.concatenate(seen)
     pairs = np.concatenate([_distinct(*_pairs(said)) for said in (inputs, chains)])
     slots = min(1 << max(int(4 * pairs.size).bit_length(), 10), _MOST_SLOTS)
-    counted = np.bincount(_slots(words, slots), minlength=slots).astype(np.uint32)
-    together = np.bincount(_slots(pairs, slots), minlength=slots).astype(np.uint32)
+    mask = np.int64(slots - 1)
+    counted = np.bincount(words & mask, minlength=slots).astype(np.uint32)
+    together = np.bincount(pairs & mask, minlength=slots).astype(np.uint32)
     return Language(
         words=counted,
         pairs=together,
         total=int(words.size),
-        known=known,
+        asked=np.unique(text_codes(asked["input"])),
+        known=np.unique(_codes(asked)),
         few=max(1.0, _FEW * asked.height),
     )
 
@@ -147,6 +150,21 @@ def _codes(frame: pl.DataFrame) -> Words64:
     """The same code for traces that were asked and reasoned the same."""
     both: Words64 = mix(text_codes(frame["input"])) ^ text_codes(frame["rationale"])
     return both
+
+
+def _known(frame: pl.DataFrame, language: Language) -> npt.NDArray[np.bool_]:
+    """Which traces are of the sample, (N,)."""
+    found = _among(text_codes(frame["input"]), language.asked)
+    likely = np.flatnonzero(found)
+    found[likely] = _among(_codes(frame.select("input", "rationale")[likely]), language.known)
+    return found
+
+
+def _among(codes: Words64, known: Words64) -> npt.NDArray[np.bool_]:
+    """Whether each of `codes` is one of the `known`, which are in order, (N,)."""
+    place = np.minimum(np.searchsorted(known, codes), known.size - 1)
+    found: npt.NDArray[np.bool_] = known[place] == codes
+    return found
 
 
 def _pairs(said: Tokens) -> tuple[Words64, Places]:
@@ -159,11 +177,14 @@ def _joined(first: Words64, second: Words64) -> Words64:
     return mix(first * np.uint64(3) ^ second)
 
 
-def _distinct(codes: Words64, owners: Places) -> Words64:
-    """The codes of each text, each once."""
-    together = mix(codes ^ mix(owners.astype(np.uint64)))
-    _, first = np.unique(together, return_index=True)
-    return codes[first]
+def _distinct(codes: Words64, owners: Places) -> Places:
+    """The slots of the codes of each text, each code once, out of more slots than are ever used."""
+    # Of each code as many bits as its owner leaves, so that one array of numbers is put in order.
+    tagged = (mix(codes) & _KEPT) | (owners.astype(np.uint64) << _OWNER)
+    tagged.sort()
+    fresh = np.ones(tagged.size, dtype=np.bool_)
+    fresh[1:] = tagged[1:] != tagged[:-1]
+    return (tagged[fresh] & _KEPT).astype(np.int64)
 
 
 def _slots(codes: Words64, slots: int) -> Places:
@@ -172,40 +193,37 @@ def _slots(codes: Words64, slots: int) -> Places:
 
 
 def _measure(
-    said: Tokens, codes: Words64, language: Language, settings: Settings
+    said: Tokens, known: npt.NDArray[np.bool_], language: Language, settings: Settings
 ) -> tuple[Floats, Floats]:
     """The gain and the share of rare pairs of each chain, (N,); NaN for one that is too short."""
-    own = np.isin(codes, language.known).astype(np.float64)
-    own_of_token = own[said.owners]
+    own = np.repeat(known.astype(np.float64), said.counts)
     slots = language.words.size
     counts = language.words[_slots(said.codes, slots)].astype(np.float64)
     expected = _PRIOR * np.maximum(counts, 1.0) / max(language.total, 1)
-    before = np.log(np.maximum(counts - own_of_token, 0) + _PRIOR)
+    before = np.log(np.maximum(counts - own, 0) + _PRIOR)
 
-    def together(first: Places, second: Places) -> Floats:
-        pairs = _joined(said.codes[first], said.codes[second])
+    def together(second: Words64) -> Floats:
+        pairs = _joined(said.codes[: second.size], second)
         return language.pairs[_slots(pairs, slots)].astype(np.float64)
 
-    following = np.flatnonzero(said.owners[1:] == said.owners[:-1])
-    owners = said.owners[following]
-    others = np.maximum(together(following, following + 1) - own[owners], 0.0)
-    near = np.log(others + expected[following + 1]) - before[following]
+    # Every token with the next; that of the last of a text, which has none, is not counted.
+    ends = (said.starts + said.counts - 1)[said.counts > 0]
+    others = np.maximum(together(said.codes[1:]) - own[1:], 0.0)
+    near = np.zeros(said.codes.size)
+    near[:-1] = np.log(others + expected[1:]) - before[:-1]
+    rare = np.zeros(said.codes.size)
+    rare[:-1] = others <= language.few - 1
+    near[ends] = rare[ends] = 0.0
     number = np.maximum(said.counts - 1, 1)
-    gains = _sum(near, owners, said) / number
-    rares = _sum((others <= language.few - 1).astype(np.float64), owners, said) / number
-    every = np.arange(said.codes.size)
+    gains = said.sums(near) / number
+    rares = said.sums(rare) / number
     for step in _APART:
-        size = said.counts[said.owners]
-        partner = said.starts[said.owners] + (said.places + step) % np.maximum(size, 1)
-        apart = np.log(together(every, partner) + expected[partner]) - before
+        further = said.further(step)
+        apart = np.log(together(said.codes[further]) + expected[further]) - before
         gains -= said.sums(apart) / np.maximum(said.counts, 1) / len(_APART)
     short = said.counts < settings.shortest
     gains[short] = rares[short] = np.nan
     return gains, rares
-
-
-def _sum(values: Floats, owners: Places, said: Tokens) -> Floats:
-    return np.bincount(owners, values, said.counts.size).astype(np.float64)
 
 
 def _middle(values: Floats, floor: float) -> tuple[float, float]:

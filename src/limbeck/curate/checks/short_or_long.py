@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import Field
 
 from limbeck.curate.checks.verdict import CheckSettings, by_row, verdicts
+from limbeck.curate.tokens import count_words
 from limbeck.types import Task
 
 _WORD = r"[\p{L}\p{N}_]+"
@@ -55,7 +56,7 @@ def check(frame: pl.DataFrame, task: Task, settings: Settings, norm: Norm | None
     """Traces whose chain has an unusual number of words; no chain passes."""
     if norm is None:
         return verdicts([None] * frame.height)
-    counts = frame["rationale"].str.count_matches(_WORD)
+    counts = count_words(frame, "rationale", _WORD, joined=False)
 
     def find(count: int) -> str:
         side = "short" if count < norm.low else "long"
