@@ -159,16 +159,9 @@ class Inquiry:
             self._refused(asking.teacher, response.status)
         self._counts.bytes_out += len(data)
         reason = "unreadable" if reply.error is not None else None
-        latency_s = asking.latency_s
-        if asking.shadow is not None:
-            await self._shadow(asking, asking.shadow)
-        recording = record_reply(
-            exchange,
-            reply,
-            latency_s=latency_s,
-            stop_reason=f"http_{response.status}" if refused else reason,
+        kept = await self._write_down(
+            asking, reply, stop_reason=f"http_{response.status}" if refused else reason
         )
-        kept = await self._kept(asking, recording)
         if response.status in DOWN and asking.instead is not None:
             return await asking.instead()
         if not kept and asking.settings.on_store_failure == "refuse":
@@ -176,7 +169,7 @@ class Inquiry:
         self._counts.answered_by_teacher += 1
         headers = to_client(response.headers, keep_length=False)
         headers += our_headers(
-            exchange, asking.who("teacher"), recording.trace.id if kept else None
+            exchange, asking.who("teacher"), asking.trace.id if asking.trace else None
         )
         return client.send(response.status, headers, body, response.reason)
 
@@ -217,17 +210,9 @@ class Inquiry:
             self._counts.clients_gone += end == "client_gone"
             if restorer is not None and asking.prepared is not None:
                 exchange.elicited = _elicited(asking.prepared, reply, restorer.rationale)
-            latency_s = asking.latency_s
-            if asking.shadow is not None:
-                await self._shadow(asking, asking.shadow)
-            recording = record_reply(
-                exchange,
-                reply,
-                latency_s=latency_s,
-                status=STATUS[end],
-                stop_reason=_why_short(client, end),
+            kept = await self._write_down(
+                asking, reply, status=STATUS[end], stop_reason=_why_short(client, end)
             )
-            kept = await self._kept(asking, recording)
             return kept or asking.settings.on_store_failure != "refuse"
 
         if hiders and unpacker is not None:
@@ -251,14 +236,12 @@ class Inquiry:
             self._counts.clients_gone += 1
         else:
             self._failed(asking.teacher, KIND[type(error)], what)
-        recording = record_reply(
-            asking.exchange,
+        await self._write_down(
+            asking,
             Reply(text="", error=what),
-            latency_s=asking.latency_s,
             status="cut_off" if client.gone else "error",
             stop_reason=_why_short(client, "client_gone") if client.gone else f"http_{status}",
         )
-        await self._kept(asking, recording)
         if client.gone:
             return
         if asking.instead is not None:
@@ -266,6 +249,26 @@ class Inquiry:
         else:
             ours = our_headers(asking.exchange, asking.who("gateway"), None)
             refuse(client, asking.teacher.dialect, status, what, headers=ours)
+
+    async def _write_down(
+        self,
+        asking: Asking,
+        reply: Reply,
+        *,
+        status: Status | None = None,
+        stop_reason: str | None = None,
+    ) -> bool:
+        """Whether the trace of the reply is on disk, with what the student would have said."""
+        latency_s = asking.latency_s
+        if asking.shadow is not None:
+            await self._shadow(asking, asking.shadow)
+        recording = record_reply(
+            asking.exchange, reply, latency_s=latency_s, status=status, stop_reason=stop_reason
+        )
+        kept = await self._keep(recording, asking.sight)
+        if kept:
+            asking.trace = recording.trace
+        return kept
 
     async def _shadow(self, asking: Asking, shadow: asyncio.Future[Routing | None]) -> None:
         """Take down what the student would have said, where it says so in time."""
@@ -275,12 +278,6 @@ class Inquiry:
         else:
             shadow.cancel()
             self._counts.student_skipped += 1
-
-    async def _kept(self, asking: Asking, recording: Recording) -> bool:
-        kept = await self._keep(recording, asking.sight)
-        if kept:
-            asking.trace = recording.trace
-        return kept
 
     async def hand_on(
         self, request: Request, client: Client, route: Route, teacher: Teacher
