@@ -10,7 +10,7 @@ import pytest
 from limbeck.capture.outcomes import BATCH, attach, attach_outcomes
 from limbeck.errors import ImportFileError
 from limbeck.store.store import Store
-from limbeck.types import AnswerForm, Outcome, Provenance, Task, Trace
+from limbeck.types import AnswerForm, Outcome, Provenance, Routing, Task, Trace
 
 Write = Callable[..., Path]
 TASK = Task(name="t", answer=AnswerForm(kind="choice", choices=("yes", "no")))
@@ -38,6 +38,26 @@ def test_each_key_names_a_trace(store: Store, trace: Trace, write: Write) -> Non
     truth = store.truths("t")[trace.id]
     assert (truth.value, truth.source) == ("yes", "human")
     assert attach_outcomes(store, TASK, path).already == 3
+
+
+def test_the_outcome_of_an_audited_call_belongs_to_the_reply_that_its_client_got(
+    store: Store, write: Write
+) -> None:
+    drawn = Routing(policy="sha256:p", local=True, audit=True)
+    mine, theirs = (
+        Trace(
+            task="t",
+            input="x",
+            answer=said,
+            provenance=Provenance(source=source, correlation="c2"),
+            routing=drawn,
+        )
+        for source, said in (("student", "yes"), ("gateway", "no"))
+    )
+    store.add([mine])
+    store.add([theirs])
+    attach_outcomes(store, TASK, write([{"correlation": "c2", "value": "no"}]))
+    assert list(store.truths("t")) == [mine.id]
 
 
 def test_a_table_with_commas_does_as_well(store: Store, trace: Trace, tmp_path: Path) -> None:

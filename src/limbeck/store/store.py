@@ -325,7 +325,8 @@ class Store:
         return found
 
     def find_all(self, key: Key, names: Collection[str]) -> dict[str, Trace]:
-        """By name, the traces that `find` would find."""
+        """By name, the traces that `find` would find; of a call that was audited, the reply that its
+        client got and not what the teacher said to check it."""
         asked = {plain(name) or "": name for name in names}
         column = schema.traces.c["id" if key == "trace_id" else key]
         table, former = schema.traces, schema.former_ids
@@ -341,7 +342,9 @@ class Store:
                     joined = renamed.select_from(naming.with_trace(former))
                     rows = [*connection.execute(joined.where(former.c.id.in_(some))), *rows]
                 for name, trace_id, content in rows:
-                    found[asked[name]] = self._trace(trace_id, content)
+                    trace = self._trace(trace_id, content)
+                    if not (_checks(trace) and asked[name] in found):
+                        found[asked[name]] = trace
         return found
 
     def truths(self, task: str | None) -> dict[str, Outcome]:
@@ -478,6 +481,12 @@ def _named(key: str, values: list[str]) -> sa.ColumnElement[bool]:
     if key in naming.NAMES:
         return table.position.in_(naming.positions(key, values))
     return table[key].in_(values)
+
+
+def _checks(trace: Trace) -> bool:
+    """Whether the trace is what the teacher said to check a student's answer."""
+    audit = trace.routing is not None and trace.routing.audit
+    return audit and trace.provenance.source != "student"
 
 
 def _of_task(task: str | None) -> sa.ColumnElement[bool]:
