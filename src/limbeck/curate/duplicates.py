@@ -200,9 +200,13 @@ def _clusters(pairs: Pairs, count: int) -> Clusters:
 
 def _near_copies(ranked: pl.DataFrame, chains: Sketches) -> pl.Series:
     """Which rows have nearly the chain of a better row of the same input."""
-    own = chains.pick(ranked["looked"].to_numpy().astype(np.int64))
-    thinned = thin(own.apart(ranked["key"]))
-    return pl.Series(thinned.stand_in >= 0) & ranked["characters"].is_not_null()
+    # Of most inputs there is one row, which is no copy whatever its chain.
+    several = ranked["key"].is_duplicated().arg_true()
+    asked = ranked.select("looked", "key")[several]
+    own = chains.pick(asked["looked"].to_numpy().astype(np.int64))
+    copies = np.zeros(ranked.height, dtype=np.bool_)
+    copies[several.to_numpy()] = thin(own.apart(asked["key"])).stand_in >= 0
+    return pl.Series(copies) & ranked["characters"].is_not_null()
 
 
 def _ranked(frame: pl.DataFrame) -> pl.DataFrame:

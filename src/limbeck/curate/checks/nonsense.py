@@ -32,6 +32,7 @@ _APART = (5, 11)
 _PRIOR = 2.0
 """Texts that a word is taken to have stood in before any was counted, followed by any word."""
 _MOST_SLOTS = 1 << 22
+_SLICE = 500
 _OWNER = np.uint64(44)
 _KEPT = np.uint64((1 << 44) - 1)
 _FEW = 0.002
@@ -83,9 +84,14 @@ def fit(sample: pl.DataFrame, task: Task, settings: Settings) -> Language | None
     # several inputs share is a template, and each of them counts.
     first = np.unique(_codes(asked), return_index=True)[1]
     asked = asked[np.sort(first)]
-    language = _count(asked)
-    known = np.ones(asked.height, dtype=np.bool_)
-    gains, rares = _measure(tokens(asked["rationale"]), known, language, settings)
+    # Piece by piece, which all stay in the processor's cache.
+    said = [tokens(part) for part in _slices(asked["rationale"])]
+    language = _count(asked, said)
+    measured = [
+        _measure(part, np.ones(part.counts.size, dtype=np.bool_), language, settings)
+        for part in said
+    ]
+    gains, rares = (np.concatenate(values) for values in zip(*measured, strict=True))
     usual, spread = _middle(gains, floor=0.25)
     middle, rare_spread = _middle(rares, floor=0.02)
     return Language(
@@ -127,11 +133,14 @@ def check(
     return verdicts(said)
 
 
-def _count(asked: pl.DataFrame) -> Language:
-    inputs, chains = tokens(asked["input"].unique()), tokens(asked["rationale"])
-    seen = [_distinct(said.codes, said.owners) for said in (inputs, chains)]
-    words = np.concatenate(seen)
-    pairs = np.concatenate([_distinct(*_pairs(said)) for said in (inputs, chains)])
+def _slices(texts: pl.Series) -> list[pl.Series]:
+    return [texts[at : at + _SLICE] for at in range(0, texts.len(), _SLICE)]
+
+
+def _count(asked: pl.DataFrame, chains: list[Tokens]) -> Language:
+    texts = [*(tokens(part) for part in _slices(asked["input"].unique())), *chains]
+    words = np.concatenate([_distinct(said.codes, said.owners) for said in texts])
+    pairs = np.concatenate([_distinct(*_pairs(said)) for said in texts])
     slots = min(1 << max(int(4 * pairs.size).bit_length(), 10), _MOST_SLOTS)
     mask = np.int64(slots - 1)
     counted = np.bincount(words & mask, minlength=slots).astype(np.uint32)

@@ -34,6 +34,8 @@ _STRONG = re.compile(
     r" (?:help|assist|comply|fulfil|provide|discuss|answer|process|do that)\b)",
     re.IGNORECASE,
 )
+_BEGINNINGS = r"^[\W\p{M}\x{200c}\x{200d}]*(?i:i|sorry|my|unfortunately|but|as)"
+"""What all of them begin with: a quick test. What is a letter is not the same for both libraries."""
 
 
 class Settings(CheckSettings):
@@ -58,4 +60,14 @@ def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
             return f"the reply begins like a refusal: {excerpt(text)!r}"
         return None
 
-    return by_row(frame, columns, find)
+    return by_row(frame, columns, find, _suspicious())
+
+
+def _suspicious() -> pl.Expr:
+    """Replies that were withheld, or begin with a word that a refusal may begin with."""
+    text = pl.when(pl.col("reply").fill_null("") != "").then("reply").otherwise("rationale")
+    return (
+        (pl.col("status") == "refused")
+        | pl.col("stop_reason").is_in(STOPS).fill_null(False)
+        | text.str.contains(_BEGINNINGS).fill_null(False)
+    )
