@@ -5,7 +5,7 @@ from pathlib import Path
 
 from limbeck.curate.curate import curate, examine
 from limbeck.curate.dataset import read_dataset
-from limbeck.types import Task, Trace
+from limbeck.types import AnswerForm, SplitPlan, Task, Trace
 
 Make = Callable[..., Trace]
 LABELS = ("refund", "exchange", "deny")
@@ -79,3 +79,34 @@ def test_a_template_that_has_most_of_the_chains_is_named(
     assert "has 75% of the 120 training chains that were read" in line
     assert "is older than 30 days." in line
     assert said(30) == []
+
+
+def test_an_empty_split_of_few_groups_says_why(trace: Make, choice_task: Task) -> None:
+    plan = SplitPlan(train=0.5, validation=0.25, calibration=0, test=0.25)
+    task = choice_task.model_copy(update={"splits": plan})
+    traces = [trace(f"case {n}", raw=f"Answer: {LABELS[n % 3]}", group="one") for n in range(20)]
+    said = [line for line in caveats(task, traces) if "is empty" in line]
+    assert any(
+        line.endswith("a group stands in one split as a whole, and there are only 1.")
+        for line in said
+    )
+    assert "The split calibration is empty: its share in the task file is 0." in said
+
+
+def test_labels_that_collide_are_named(trace: Make, choice_task: Task) -> None:
+    form = AnswerForm(kind="choice", choices=("refund", "Refund.", "deny"))
+    task = choice_task.model_copy(update={"answer": form})
+    traces = [trace(f"case {n}", raw=f"Answer: {form.choices[n % 3]}") for n in range(20)]
+    assert any("'refund', 'Refund.' differ in nothing" in line for line in caveats(task, traces))
+    assert not any("differ in nothing" in line for line in caveats(choice_task, traces))
+
+
+def test_many_chains_of_an_input_are_no_fault_of_a_check(trace: Make, choice_task: Task) -> None:
+    traces = [
+        trace(f"case {n}", raw=f"Way {way} leads there.\nAnswer: {LABELS[n % 3]}")
+        for n in range(20)
+        for way in range(4)
+    ]
+    said = caveats(choice_task, traces)
+    assert any("(75%) are further chains or copies of an input" in line for line in said)
+    assert not any(line.startswith("duplicate dropped") for line in said)

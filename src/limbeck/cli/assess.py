@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from limbeck.cli.given import settle
 from limbeck.curate.assess.assess import assess
-from limbeck.curate.assess.decide import points, share, usd
+from limbeck.curate.assess.decide import counts, points, share, usd
 from limbeck.curate.assess.findings import (
     Assessment,
     Baseline,
@@ -103,6 +103,7 @@ def _lines(assessed: Assessment) -> Iterator[str]:
         yield (
             f"break-even  {months}: saves {usd(money.saved)} a month at {settings.coverage:.0%} local, "
             f"costs {usd(settings.monthly_cost)} a month and {usd(settings.one_off_cost)} once"
+            + ("" if counts(found, settings) else "; too few days to decide by")
         )
     yield from _labels(found.labels, found.teacher)
     yield from _baseline(found.baseline)

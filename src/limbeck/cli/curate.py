@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from limbeck.cli.judging import Judge, Judged, judge_kept, lines, opinions_of, unjudged
+from limbeck.curate.chain import excerpt
 from limbeck.curate.contamination import read_evaluation
 from limbeck.curate.curate import examine_records, write
 from limbeck.curate.dataset import DatasetInfo, read_dataset
@@ -31,6 +32,9 @@ from limbeck.curate.summary import Summary
 from limbeck.errors import UsageError
 from limbeck.store.store import Store
 from limbeck.workspace import Workspace
+
+_SHOWN = 4_000
+"""Characters of a chain that `--explain` shows."""
 
 
 def command(
@@ -175,7 +179,7 @@ def _difference(found: Difference) -> Iterator[str]:
     for split, (first, second) in found.splits.items():
         yield f"{split:<12} {first:,} → {second:,} examples"
     for name, (old, new) in found.settings.items():
-        yield f"set          {name}: {old!r} → {new!r}"
+        yield f"set          {name}: {excerpt(repr(old), 80)} → {excerpt(repr(new), 80)}"
     if found.reworded:
         yield f"reworded     {found.reworded:,} examples of the same traces say something else"
     if found.leaks:
@@ -233,6 +237,8 @@ def _print(explanation: Explanation, as_json: bool) -> None:
     console = Console()
     lines = [
         f"trace {explanation.trace_id} in {explanation.split}",
+        f"input  {excerpt(explanation.input, 2_000)}",
+        *(f"chain  {line}" for line in (explanation.chain or "none")[:_SHOWN].splitlines()),
         f"answer {explanation.answer!r}, truth {explanation.truth!r}",
         f"dropped: {explanation.reason}: {explanation.evidence}" if explanation.reason else "kept",
     ]

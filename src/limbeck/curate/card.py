@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, StrictUndefined
 
 from limbeck.curate.chain import excerpt
 from limbeck.curate.conflicts import Conflict
@@ -18,6 +17,7 @@ from limbeck.curate.settings import CurateSettings
 from limbeck.curate.structure import SAMPLE, Structure, find_structure
 from limbeck.curate.summary import Summary
 from limbeck.curate.terms import clause
+from limbeck.rendering import render
 from limbeck.types import Task
 
 EXAMPLES = 3
@@ -50,14 +50,13 @@ def write_cards(
         "name": name,
         "hash": dataset_hash,
         "task": task,
-        "settings": settings,
+        "settings": _settings(settings),
         "summary": summary,
         "caveats": caveats,
         "splits": list(summary.splits),
         "funnel": _funnel(summary),
         "drops": _drops(rows, summary, texts),
         "labels": _labels(summary),
-        "others": settings.model_dump(include={"duplicates", "contamination"}),
         "sames": _sames(summary, settings),
         "conflicts": [_conflict(one) for one in summary.conflicts.examples],
         **_reading(folder, task, summary, structure),
@@ -65,7 +64,8 @@ def write_cards(
         "clauses": {generator.name: clause(generator.name) for generator in summary.generators},
     }
     for file in ("card.md", "card.html"):
-        (folder / file).write_text(_render(file, view), "utf-8")
+        text = render("limbeck.curate", f"{file}.j2", (_cell, _percent, _count), **view)
+        (folder / file).write_text(text, "utf-8")
 
 
 def read_structure(folder: Path, task: Task) -> Structure | None:
@@ -133,19 +133,12 @@ def _bars(bins: Mapping[str, int]) -> list[dict[str, Any]]:
     ]
 
 
-def _render(file: str, view: Mapping[str, Any]) -> str:
-    environment = Environment(
-        autoescape=file.endswith(".html"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["cell"] = _cell
-    environment.filters["percent"] = lambda share: f"{share:.1%}"
-    environment.filters["count"] = lambda number: f"{number:,}"
-    source = resources.files("limbeck.curate").joinpath(f"{file}.j2").read_text("utf-8")
-    return environment.from_string(source).render(**view)
+def _percent(share: float) -> str:
+    return f"{share:.1%}"
+
+
+def _count(number: int) -> str:
+    return f"{number:,}"
 
 
 def _cell(text: str) -> str:
@@ -154,6 +147,21 @@ def _cell(text: str) -> str:
     for mark in "\\`*_{}[]<>#|~":
         line = line.replace(mark, f"\\{mark}")
     return line
+
+
+def _settings(settings: CurateSettings) -> dict[str, dict[str, str]]:
+    """Every setting by its check, as the task file would have it; the rubric of no judge is left out."""
+    given = {**settings.checks, **settings.model_dump(include={"duplicates", "contamination"})}
+    if not given["judge"]["opinions"]:
+        given["judge"] = {"enabled": given["judge"]["enabled"]}
+    return {
+        name: {
+            key: json.dumps(value, ensure_ascii=False)
+            for key, value in values.items()
+            if value is not None
+        }
+        for name, values in given.items()
+    }
 
 
 def _funnel(summary: Summary) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 from limbeck.curate.structure import Structure
 from limbeck.curate.summary import Summary
 from limbeck.types import Task
+from limbeck.verify.wording import fold
 
 SHARE = 0.2
 """A check that drops more than this share of the training traces may be wrong about the task."""
@@ -22,6 +23,8 @@ TEMPLATE = 0.5
 _CHAINS_AT_LEAST = 100
 _DROPS_AT_LEAST = 10
 _ROWS_AT_LEAST = 20
+_GROUPS_AT_LEAST = 50
+"""With fewer groups than this a split may well get none."""
 _SURE = 0.001
 """The p-value below which an uneven drop is no accident; small, since every label is tested."""
 
@@ -33,7 +36,7 @@ def find_caveats(rows: pl.DataFrame, summary: Summary, task: Task) -> tuple[str,
         *_about_provenance(summary),
         *_about_truth(rows, summary),
         *_about_rationales(train),
-        *_about_splits(summary, task),
+        *_about_splits(rows, summary, task),
         *_about_sames(train, summary),
         *_about_checks(train, summary),
         *_about_labels(train, summary, task),
@@ -95,12 +98,16 @@ def _about_rationales(train: pl.DataFrame) -> Iterator[str]:
         )
 
 
-def _about_splits(summary: Summary, task: Task) -> Iterator[str]:
+def _about_splits(rows: pl.DataFrame, summary: Summary, task: Task) -> Iterator[str]:
+    groups = rows["group"].n_unique() if rows["group"].null_count() < rows.height else 0
+    why = "no trace fell into it"
+    if 0 < groups < _GROUPS_AT_LEAST:
+        why += f": a group stands in one split as a whole, and there are only {groups:,}"
     for split in ("validation", "calibration", "test"):
         if not summary.splits.get(split):
             planned = getattr(task.splits, split)
-            why = "its share in the task file is 0" if not planned else "no trace fell into it"
-            yield f"The split {split} is empty: {why}."
+            said = why if planned else "its share in the task file is 0"
+            yield f"The split {split} is empty: {said}."
 
 
 def _about_sames(train: pl.DataFrame, summary: Summary) -> Iterator[str]:
@@ -124,8 +131,14 @@ def _about_sames(train: pl.DataFrame, summary: Summary) -> Iterator[str]:
 
 def _about_checks(train: pl.DataFrame, summary: Summary) -> Iterator[str]:
     for reason, by_split in summary.drops.items():
-        share = by_split.get("train", 0) / max(train.height, 1)
-        if share > SHARE:
+        count = by_split.get("train", 0)
+        share = count / max(train.height, 1)
+        if share > SHARE and reason == "duplicate":
+            yield (
+                f"{count:,} training traces ({share:.0%}) are further chains or copies of an input, of "
+                f"which one is kept; to keep more: --set duplicates.per_input=N"
+            )
+        elif share > SHARE:
             yield (
                 f"{reason} dropped {share:.0%} of the training traces: read its examples before "
                 f"you trust it."
@@ -133,6 +146,11 @@ def _about_checks(train: pl.DataFrame, summary: Summary) -> Iterator[str]:
 
 
 def _about_labels(train: pl.DataFrame, summary: Summary, task: Task) -> Iterator[str]:
+    for same in _colliding(task):
+        yield (
+            f"The labels {', '.join(map(repr, same))} differ in nothing that matters: a reply that "
+            f"writes them in any other way cannot be told apart, and is dropped as malformed."
+        )
     if task.answer.kind == "choice":
         known = train.with_columns(pl.coalesce("truth", "answer").alias("label"))
         yield from _uneven(known.filter(pl.col("label").is_not_null()))
@@ -142,6 +160,14 @@ def _about_labels(train: pl.DataFrame, summary: Summary, task: Task) -> Iterator
         if unseen and learned and task.answer.kind == "choice":
             listed = ", ".join(repr(label) for label in unseen[:5])
             yield f"No training example has the answer {listed}, which {split} asks for."
+
+
+def _colliding(task: Task) -> Iterator[list[str]]:
+    """Labels of the task that are the same but for case, articles and punctuation."""
+    by_form: dict[str, list[str]] = {}
+    for label in task.answer.choices:
+        by_form.setdefault(fold(label), []).append(label)
+    yield from (same for same in by_form.values() if len(same) > 1)
 
 
 def _uneven(train: pl.DataFrame) -> Iterator[str]:

@@ -26,6 +26,8 @@ class Explanation(Noun):
     evidence: str | None
     truth: str | None
     answer: str | None
+    input: str
+    chain: str | None
     findings: tuple[Finding, ...]
 
 
@@ -44,10 +46,12 @@ def explain(examined: Examination, trace_id: str) -> Explanation:
     row = found.row(0, named=True)
     failed = examined.failures.filter(pl.col("trace_id") == row["trace_id"])
     against = dict(failed.select("check", "evidence").iter_rows())
-    [written] = examined.texts(found)["answer_raw"]
+    texts = examined.texts(found).row(0, named=True)
     return Explanation(
         **{name: row[name] for name in ("trace_id", "split", "reason", "evidence", "truth")},
-        answer=row["answer"] if row["answer"] is not None else written,
+        answer=row["answer"] if row["answer"] is not None else texts["answer_raw"],
+        input=texts["input"],
+        chain=texts["rationale"],
         findings=tuple(
             Finding(check=name, passes=name not in against, evidence=against.get(name))
             for name in (check.name for check in examined.settings.active())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -50,7 +52,7 @@ ROWS = st.fixed_dictionaries(
     {
         "input": TEXTS,
         "rationale": st.none() | TEXTS,
-        "answer": st.none() | st.sampled_from(["deny", "refund", "19", "-3.5", "0"]),
+        "answer": st.none() | st.sampled_from(["deny", "refund", "19", "-3.5", "0", "{}"]),
         "answer_raw": st.none() | TEXTS,
         "reply": st.none() | TEXTS,
         "status": st.sampled_from(["ok", "cut_off", "refused", "error"]),
@@ -65,12 +67,14 @@ TASKS = [
     Task(name="c", answer=AnswerForm(kind="choice", choices=("refund", "exchange", "deny"))),
     Task(name="n", answer=AnswerForm(kind="number")),
     Task(name="t", answer=AnswerForm(kind="text")),
+    Task(name="j", answer=AnswerForm(kind="json", json_schema={"type": "object"})),
 ]
 STRICT: dict[str, dict[str, Any]] = {
     "support": {"most": 0.2, "quotes": True, "doubt": 1.0},
     "nonsense": {"at_least": 2, "shortest": 4},
     "language": {"at_least": 2},
     "short_or_long": {"at_least": 2},
+    "wrong_answer": {"keep": "proven"},
 }
 """Settings under which a check has something to say of few and short chains."""
 
@@ -80,7 +84,7 @@ STRICT: dict[str, dict[str, Any]] = {
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_a_check_never_raises_and_says_the_same_in_any_order_and_batch(
+def test_a_check_never_raises_and_says_the_same_in_any_order_batch_and_again(
     name: str, rows: list[dict[str, Any]], task: Task, data: st.DataObject, frame: Frame
 ) -> None:
     rows = [{**row, "choices": list(task.answer.choices)} for row in rows]
@@ -95,8 +99,20 @@ def test_a_check_never_raises_and_says_the_same_in_any_order_and_batch(
     turned = settled[order]
     assert check.run(turned, task, state).equals(said[order])
     assert check.run(turned, task, check.learn(turned, task)).equals(said[order])
+    kept = settled.filter(said["verdict"])
+    assert check.run(kept, task, state)["verdict"].all()
     alone = [check.run(settled[place : place + 1], task, state) for place in range(len(rows))]
     assert pl.concat(alone).equals(said)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_check_says_what_it_catches_and_what_it_lets_pass(name: str) -> None:
+    said = importlib.import_module(CHECKS[name]).__doc__ or ""
+    assert "Catches" in said
+    assert "ets pass" in " ".join(said.split())
+    page = (Path(__file__).parents[3] / "docs" / "curate.md").read_text()
+    [row] = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+    assert all(cell.strip() for cell in row.strip("|").split("|"))
 
 
 @pytest.mark.parametrize("name", CHECKS)

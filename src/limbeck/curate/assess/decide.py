@@ -78,7 +78,8 @@ def _against(found: Findings, settings: AssessSettings, target: float | None) ->
             f"The most frequent answer is right for {share(labels.majority)} of the inputs, and "
             f"{target:.1%} is wanted: a constant does it."
         )
-    if found.break_even is not None and _counts(found, settings):
+    yield from _teacher_against(found, settings)
+    if found.break_even is not None and counts(found, settings):
         yield from _money_against(found, found.break_even, settings)
     agreement = found.teacher.agreement
     if (
@@ -98,6 +99,22 @@ def _against(found: Findings, settings: AssessSettings, target: float | None) ->
         )
 
 
+def _teacher_against(found: Findings, settings: AssessSettings) -> Iterator[str]:
+    """Of n calls, a student that is right where its teacher is can answer right / (1 - risk) at most."""
+    right = found.teacher.right
+    if found.labels.source != "outcome" or right is None:
+        return
+    most = right.high / (1 - settings.max_risk)
+    if found.teacher.with_outcome >= settings.min_outcomes and most < settings.coverage:
+        less = math.floor(20 * most) / 20
+        yield (
+            f"The teacher is right in {share(right)} of the calls with an outcome. A student that knows "
+            f"no more can answer {most:.0%} of them with at most {settings.max_risk:.0%} errors, and "
+            f"{settings.coverage:.0%} are wanted: take a better teacher"
+            + (f", or be content with --coverage {less:g}." if less else ".")
+        )
+
+
 def is_open_ended(found: Findings, settings: AssessSettings) -> bool:
     """Whether the answers are free text that no comparison can check."""
     labels = found.labels
@@ -109,7 +126,7 @@ def is_open_ended(found: Findings, settings: AssessSettings) -> bool:
     )
 
 
-def _counts(found: Findings, settings: AssessSettings) -> bool:
+def counts(found: Findings, settings: AssessSettings) -> bool:
     """Whether the volume was counted for long enough, or stated."""
     return found.volume.stated or found.volume.days >= settings.min_days
 
@@ -207,18 +224,18 @@ def _for(
             f"The chains are program-like: {chains.program.value:.0%} of their sentences are templates "
             "or right arithmetic."
         )
-    if money is None:
+    if money is not None and not counts(found, settings):
+        yield (
+            f"Whether it pays is not known: the calls span {found.volume.days:.1f} days, too few to "
+            "decide by; state the volume with --set monthly_calls=N."
+        )
+    elif money is None:
         yield "Whether it pays is not known: that takes both the volume and the cost of a call."
     elif money.months is not None:
         most = f" (at most {money.months_high:.1f})" if money.months_high else ""
         yield (
             f"It saves {usd(money.saved)} a month at {settings.coverage:.0%} local answers, and the "
             f"one-off {usd(settings.one_off_cost)} is back after {money.months:.1f} months{most}."
-        )
-    else:
-        yield (
-            f"The calls counted so far would not pay, but they span {found.volume.days:.1f} days, too "
-            "few to decide by."
         )
 
 

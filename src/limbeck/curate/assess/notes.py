@@ -86,7 +86,8 @@ def _labels(found: Findings, settings: AssessSettings) -> Iterator[str]:
             "fitted without it; do not build on where it leads."
         )
     right = teacher.right
-    if labels.source == "outcome" and right is not None and right.high < 1 - settings.max_risk:
+    enough = right is not None and right.high / (1 - settings.max_risk) >= settings.coverage
+    if labels.source == "outcome" and right and enough and right.high < 1 - settings.max_risk:
         yield (
             f"The teacher itself errs in {1 - right.value:.1%} of the calls with an outcome. A promise of "
             f"{settings.max_risk:.0%} can hold only where the student is surer than that, so that "
