@@ -141,13 +141,13 @@ def in_preference(frame: pl.DataFrame) -> pl.DataFrame:
     return best.sort(*_preference(), nulls_last=True)
 
 
-def thin(sketches: Sketches, once: bool = False) -> Thinned:
+def thin(sketches: Sketches, once: bool = False, *, measured: bool = True) -> Thinned:
     """Keep the best of the texts that are near each other; they stand in the order of preference.
 
     Of a chain of texts each near the next, only those near one that stays are dropped. A crowded
     bucket is not compared pair by pair, so what is left is compared anew until nothing more goes;
     only then may a text be a little further from the one that stands for it in the end than the
-    wanted similarity. `once` stops after the first time.
+    wanted similarity. `once` stops after the first time; not `measured`, how near they are is not told.
     """
     stand_in = np.full(len(sketches), -1, dtype=np.int64)
     alive = np.arange(len(sketches), dtype=np.int64)
@@ -166,7 +166,8 @@ def thin(sketches: Sketches, once: bool = False) -> Thinned:
         moved = dropped[further]
         stand_in[moved] = stand_in[stand_in[moved]]
     similarity = np.zeros(len(sketches))
-    similarity[dropped] = jaccard(sketches.texts, stand_in[dropped], dropped, sketches.width)
+    if measured:
+        similarity[dropped] = jaccard(sketches.texts, stand_in[dropped], dropped, sketches.width)
     return Thinned(stand_in, similarity, clusters)
 
 
@@ -205,7 +206,7 @@ def _near_copies(ranked: pl.DataFrame, chains: Sketches) -> pl.Series:
     asked = ranked.select("looked", "key")[several]
     own = chains.pick(asked["looked"].to_numpy().astype(np.int64))
     copies = np.zeros(ranked.height, dtype=np.bool_)
-    copies[several.to_numpy()] = thin(own.apart(asked["key"])).stand_in >= 0
+    copies[several.to_numpy()] = thin(own.apart(asked["key"]), measured=False).stand_in >= 0
     return pl.Series(copies) & ranked["characters"].is_not_null()
 
 

@@ -59,6 +59,9 @@ Progress = Callable[[str, int], None]
 Row = tuple[Any, ...]
 """The values of `COLUMNS`, in their order."""
 
+_SHORT = 60
+"""Characters of an answer that is worth remembering."""
+
 NO_RATIONALES: Mapping[str, PostHoc] = MappingProxyType({})
 
 
@@ -75,11 +78,12 @@ def read_frame(
     without a rationale gets that of `post_hoc`, unless that ended on another answer.
     """
     rows: dict[str, Row] = {}
+    answers = _Answers(task)
     for trace in traces:
         if trace.id not in rows:
             asked = post_hoc.get(trace.id)
             told = told_by(truths.get(trace.id))
-            rows[trace.id] = _row(trace.id, call_of(trace), told, task, asked)
+            rows[trace.id] = _row(trace.id, call_of(trace), told, answers, asked)
             if progress is not None and len(rows) % 1000 == 0:
                 progress("reading traces", len(rows))
     frame = _table(list(rows.values()))
@@ -93,6 +97,7 @@ def read_records(records: Iterable[Record], task: Task) -> pl.DataFrame:
     Raises DatasetError where the content of one is damaged.
     """
     rows = []
+    answers = _Answers(task)
     for record in records:
         try:
             call, told = read_call(record.content), read_told(record.outcomes)
@@ -102,7 +107,7 @@ def read_records(records: Iterable[Record], task: Task) -> pl.DataFrame:
                 f"the trace {record.trace_id!r}, or what hangs on it, is damaged; nothing was "
                 f"curated; see what else is with: limbeck store verify"
             ) from None
-        rows.append(_row(record.trace_id, call, told, task, asked))
+        rows.append(_row(record.trace_id, call, told, answers, asked))
     return _table(rows)
 
 
@@ -164,7 +169,32 @@ def _fold(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _row(name: str, call: Call, told: Told | None, task: Task, asked: PostHoc | None) -> Row:
+class _Answers:
+    """What the answers of a batch are in form, and which say the same: the short ones come again and
+    again, and are looked at once."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._forms: dict[tuple[str, tuple[str, ...]], str | None] = {}
+        self._same: dict[tuple[str, str, tuple[str, ...]], bool] = {}
+
+    def form(self, text: str, choices: tuple[str, ...]) -> str | None:
+        if len(text) > _SHORT:
+            return normalize(self.task, text, choices)
+        key = text, choices
+        if key not in self._forms:
+            self._forms[key] = normalize(self.task, text, choices)
+        return self._forms[key]
+
+    def same(self, answer: str, truth: str, choices: tuple[str, ...]) -> bool:
+        key = answer, truth, choices
+        if key not in self._same:
+            self._same[key] = judge(self.task, answer, truth, choices).score >= 0.5
+        return self._same[key]
+
+
+def _row(name: str, call: Call, told: Told | None, answers: _Answers, asked: PostHoc | None) -> Row:
+    task = answers.task
     rationale, written, ran_on = call.rationale, call.answer, False
     changed = None
     if call.raw is not None:
@@ -172,11 +202,11 @@ def _row(name: str, call: Call, told: Told | None, task: Task, asked: PostHoc | 
         rationale, written, ran_on = reading.rationale, reading.answer, reading.ran_on
         changed = reading.repaired
     choices = call.choices or task.answer.choices
-    answer = None if written is None else normalize(task, written, call.choices)
+    answer = None if written is None else answers.form(written, call.choices)
     if call.raw is None and written is not None:
         changed = repaired(task, written, answer)
     value = told.value if told is not None else None
-    truth = None if value is None else normalize(task, value, call.choices)
+    truth = None if value is None else answers.form(value, call.choices)
     if (rationale is None or not rationale.text.strip()) and asked is not None:
         rationale = _afterwards(task, call, written, asked)
     chain = rationale.text.strip() if rationale is not None else ""
@@ -200,7 +230,7 @@ def _row(name: str, call: Call, told: Told | None, task: Task, asked: PostHoc | 
         truth,
         value,
         told.source if told is not None else None,
-        _is_correct(task, call, answer, truth, told),
+        _is_correct(answers, call, answer, truth, told),
         call.source,
         call.generator,
         call.simulated,
@@ -219,14 +249,14 @@ def _afterwards(task: Task, call: Call, answer: str | None, asked: PostHoc) -> R
 
 
 def _is_correct(
-    task: Task, call: Call, answer: str | None, truth: str | None, told: Told | None
+    answers: _Answers, call: Call, answer: str | None, truth: str | None, told: Told | None
 ) -> bool | None:
     if told is None:
         return None
     if truth is not None:
         if answer is None or answer == truth:
             return answer == truth
-        return judge(task, answer, truth, call.choices).score >= 0.5
+        return answers.same(answer, truth, call.choices)
     # A value that cannot be read says nothing, unless the outcome also says who was right.
     return told.correct
 
