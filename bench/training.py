@@ -5,8 +5,9 @@
 The same model (4 layers of 256), the same prompts and targets, the same number of targets a step, the
 same threads and the same allocator for all: tcmalloc or jemalloc is preloaded where one is installed
 (`apt install libtcmalloc-minimal4`). In every round every contestant trains on every kind of data, in
-an order that changes; the first round is thrown away and ratios are taken within a round. What is
-counted is supervised target tokens a second: what a student learns from, not what was computed for it.
+an order that changes; the first round is thrown away and ratios are taken within a round. On a slow
+or busy machine fewer rounds are run, so that it ends within `--minutes`. What is counted is supervised
+target tokens a second: what a student learns from, not what was computed for it.
 
 `--accuracy` adds how long a nano student takes on `refunds` until 95 % of its answers on validation
 are verified, for three seeds. The first run installs TRL into ~/.cache/limbeck-bench.
@@ -19,6 +20,7 @@ import json
 import os
 import platform
 import sys
+import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -48,7 +50,6 @@ def main() -> None:
     allocator = find_allocator()
     with progress.status("starting") as status:
         turns, skipped = _measure(given, shape, threads, allocator, status)
-        reached = _accuracy(given.accuracy, status)
     found = ratios(turns)
     result = {
         "what": "supervised target tokens a second in training, interleaved with its peers",
@@ -60,22 +61,24 @@ def main() -> None:
         "allocator": None if allocator is None else allocator.name,
         "shape": shape.model_dump(),
         "sequences_per_step": given.sequences,
-        "rounds": given.rounds,
+        "rounds": max((turn.round for turn in turns), default=0),
         "seconds_per_turn": given.seconds,
         "ratios": [ratio.model_dump() for ratio in found],
         "target_tokens_per_second": rates(turns),
-        "time_to_accuracy": reached,
+        "time_to_accuracy": [],
         "skipped": skipped,
         "turns": [turn.model_dump() for turn in turns],
     }
     whole = set(given.peers) == set(PEERS) and not given.only
     out = given.out or (RESULTS / "training.json" if whole else None)
-    text = json.dumps(result, indent=1)
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text + "\n", encoding="utf-8")
+    _keep(result, out)
+    reached = []
+    if given.accuracy:
+        with progress.status("refunds") as status:
+            reached = result["time_to_accuracy"] = _accuracy(status)
+        _keep(result, out)
     if given.json:
-        print(text)
+        print(json.dumps(result, indent=1))
         return
     _show(turns, found, reached)
     for one in skipped:
@@ -84,10 +87,20 @@ def main() -> None:
         print(out)
 
 
+def _keep(result: dict[str, Any], out: Path | None) -> None:
+    """Writes what is known so far: what follows the rounds takes minutes and may be interrupted."""
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
 def _options() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     options.add_argument("--rounds", type=int, default=3, help="that count (3); one more warms up")
     options.add_argument("--seconds", type=float, default=3.0, help="of each turn (3)")
+    options.add_argument(
+        "--minutes", type=float, default=12.0, help="no round begins that would end later (12)"
+    )
     options.add_argument("--sequences", type=int, default=32, help="targets a step (32)")
     options.add_argument("--threads", type=int, default=0, help="0: one a core")
     options.add_argument("--peers", type=_listed, default=PEERS, help=f"some of {','.join(PEERS)}")
@@ -120,7 +133,12 @@ def _measure(
                 skipped.append({"peer": name, "reason": str(error)})
                 continue
             peers[name] = stack.enter_context(peer)
+        began = time.monotonic()
         for number in range(given.rounds + 1):
+            passed = time.monotonic() - began
+            # The first round is the shortest: it tells at the least what another one takes.
+            if number > 1 and passed * (1 + 1 / number) > 60 * given.minutes:
+                break
             for cell in cells:
                 for name in random.permutation(list(peers)).tolist():
                     status.update(f"round {number} of {given.rounds}: {cell.name} {name}")
@@ -136,9 +154,7 @@ def _measure(
     return turns, skipped
 
 
-def _accuracy(wanted: bool, status: Any) -> list[dict[str, Any]]:
-    if not wanted:
-        return []
+def _accuracy(status: Any) -> list[dict[str, Any]]:
     from pace.accuracy import reach
 
     found = []
