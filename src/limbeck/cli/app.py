@@ -42,6 +42,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "calibrate": ("limbeck.cli.calibrate", "Fit the policy that says when a student may answer."),
     "promote": ("limbeck.cli.promote", "Make a student serve its task under its policy."),
     "rollback": ("limbeck.cli.rollback", "Take a promoted student back."),
+    "review": ("limbeck.cli.review", "Say what is right where a student only suggests."),
     "study": ("limbeck.cli.study", "Compare ways of training on your own data, with intervals."),
     "monitor": ("limbeck.cli.monitor", "What the audits say of a promise; --act closes it."),
     "report": ("limbeck.cli.report", "Write the report as a page, Markdown and JSON."),

@@ -25,6 +25,9 @@ from limbeck.serve.student_process import StudentProcess
 from limbeck.types import Policy, Promotion, Task
 from limbeck.workspace import Workspace
 
+HIGH_STAKES = "the stakes are high: a student never answers alone"
+"""Why a student's answer is a suggestion, and waits for a person."""
+
 Ask = Callable[[str], Awaitable[Marked]]
 """Asks a student for its answer to an input."""
 
@@ -59,7 +62,7 @@ def decide(policy: Policy, task: Task, marked: Marked, group: str | None = None)
         return decided(False, None, "the student's answer is not in the task's form")
     confidence = float(confidence_of(policy, np.array([marked.signals]))[0])
     if task.stakes == "high":
-        return decided(False, confidence, "the stakes are high: a student never answers alone")
+        return decided(False, confidence, HIGH_STAKES)
     if policy.threshold is None:
         return decided(
             False, confidence, "no threshold kept the promise when the policy was fitted"
