@@ -58,9 +58,9 @@ def compared(folder: Path, name: str, file: str) -> tuple[dict[str, Any], list[d
                 )
     total = counts.total()
     verdicts = READ.get(name, {})
-    read = [
-        {**one, "right": verdicts[one["name"]]} for one in differences if one["name"] in verdicts
-    ]
+    # The same reply may stand twice, as its question does.
+    by_name = {one["name"]: one for one in differences if one["name"] in verdicts}
+    read = [{**one, "right": verdicts[name]} for name, one in by_name.items()]
     result = {
         "replies": total,
         "same": round(counts["same"] / total, 5),

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from limbeck.curate import contamination, duplicates, splits
+from limbeck.curate.budget import over_budget
 from limbeck.curate.contamination import Contamination, Evaluation, Hits, Lookup
 from limbeck.curate.grams import Places
 from limbeck.curate.near import Sketches
@@ -83,6 +84,13 @@ def decide(
         "duplicate",
         lambda left: duplicates.repeats(left, settings.duplicates, found.chains),
     )
+    given = settings.duplicates
+    if given.sampler != "best":
+        frame = _drop_found(
+            frame,
+            "over_budget",
+            lambda left: over_budget(left, given.per_input, given.sampler, lookup),
+        )
     left = frame.filter(pl.col("reason").is_null())
     repeated, clusters = duplicates.near_repeats(
         left, task, settings.duplicates, found.inputs, _texts(left)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,11 @@ from limbeck.types import Noun, Task
 class DuplicateSettings(Noun):
     per_input: int = Field(1, ge=1)
     """How many traces of one input may train; more than one is for recipes that sample chains."""
+    sampler: Literal[
+        "best", "random", "diverse", "likeliest", "shortest_correct", "mixed_levels"
+    ] = "best"
+    """Which of its different chains those are: `best` is verified first, then short; the others are the
+    down-samplers."""
     near: bool = False
     """Whether near-duplicates within `train` that have the same answer are dropped too."""
     similarity: float = Field(0.85, ge=0.5, le=1)
@@ -86,14 +92,17 @@ def repeats(
     ranked = ranked.with_columns(
         copy.alias("new"), pl.col("trace_id").first().over("key").alias("kept")
     )
-    if settings.per_input > 1 and chains is not None:
+    unlimited = settings.sampler != "best"
+    if (settings.per_input > 1 or unlimited) and chains is not None:
         ranked = ranked.with_columns(new=pl.col("new") & ~_near_copies(ranked, chains))
     ranked = ranked.with_columns(
         (pl.col("new").cast(pl.Int32).cum_sum().over("key") - 1).alias("chains"),
         pl.int_range(pl.len()).over("key").alias("place"),
     )
     allowed = pl.when(train).then(settings.per_input).otherwise(1)
-    repeated = (pl.col("place") > 0) & (~pl.col("new") | (pl.col("chains") >= allowed))
+    # Another sampler than the best chooses afterwards, among chains that are all different.
+    many = (pl.col("chains") >= allowed) & ~(train & pl.lit(unlimited))
+    repeated = (pl.col("place") > 0) & (~pl.col("new") | many)
     said = pl.format("the same input is kept as {}", short_id("kept"))
     return (
         ranked.select("stood", pl.when(repeated).then(said).alias("evidence"))

@@ -17,7 +17,7 @@ from limbeck.types import Noun, Task
 
 _NOT_A_REPLY = ("failed_call", "student_reply")
 _LEAKS = ("leakage", "near_leakage")
-_REPEATS = ("duplicate", "near_duplicate", "same_meaning")
+_REPEATS = ("duplicate", "over_budget", "near_duplicate", "same_meaning")
 _NOT_TRUE = ("conflicting_truth", "unknown_truth")
 MANY_LABELS = 100
 """With more different answers than this there is no balance to show."""

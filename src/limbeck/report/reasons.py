@@ -19,6 +19,7 @@ REASONS = {
     "near_duplicate": "Nearly the same input is already there; the best reply to it was kept.",
     "near_leakage": "Nearly the same input stands in another split.",
     "nonsense": "The chain is not about its input, or not a text.",
+    "over_budget": "The down-sampler chose other chains of the same input.",
     "refusal": "The teacher declined to answer.",
     "residue": "Left-overs of the prompt or of a template stand in the chain.",
     "same_meaning": "An input that means the same is already there.",

@@ -20,7 +20,7 @@ from limbeck.verify.table import normalize
 
 NOT_OF_QUALITY = (
     "failed_call", "student_reply", "contamination", "leakage", "near_leakage",
-    "duplicate", "near_duplicate", "same_meaning", "conflicting_truth", "unknown_truth",
+    "duplicate", "over_budget", "near_duplicate", "same_meaning", "conflicting_truth", "unknown_truth",
 )  # fmt: skip
 """Reasons of the curation that say nothing about how good a reply is."""
 
