@@ -26,6 +26,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -57,81 +58,123 @@ def main() -> None:
         "million": (0 if quick else 1_000_000) if given.million is None else given.million,
         "seed": 1,
     }
-    with tempfile.TemporaryDirectory(dir=given.folder) as name:
-        folder = Path(name)
-        result = _measure(folder, asked, _tell)
-    result["command"] = " ".join(["python bench/curation.py", *sys.argv[1:]])
-    text = json.dumps(result, indent=1)
     out = given.out or RESULTS / ("curation-quick.json" if quick else "curation.json")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text + "\n", encoding="utf-8")
-    print(text if given.json else json.dumps(result["findings"], indent=1))
+    with tempfile.TemporaryDirectory(dir=given.folder) as name:
+        measured = _Measured(Path(name), asked, out)
+        measured.all()
+    result = measured.result()
+    print(json.dumps(result if given.json else result["findings"], indent=1))
+    if measured.failed:
+        raise SystemExit("\n".join(f"{one['run']}: {one['reason']}" for one in measured.failed))
 
 
-def _measure(folder: Path, asked: dict[str, int], tell: Callable[[str], None]) -> dict[str, Any]:
-    about = machine(folder)
-    tell("making the chains")
-    _write_records(folder, asked)
-    runs: list[dict[str, Any]] = []
-    skipped = []
-    sides: dict[str, Callable[[], dict[str, Any]]] = {
-        "ours": lambda: _ours(folder, asked["records"])
-    }
-    try:
-        python = peers.installed()
-        for peer in ("distilabel", "datatrove"):
-            sides[peer] = lambda peer=peer: _peer(python, peer, folder, asked["peer_records"])  # type: ignore[misc]
-    except peers.NotInstalledError as error:
-        skipped.append(str(error))
-    names = list(sides)
-    for turn in range(asked["rounds"]):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            tell(f"round {turn + 1}: {name}")
-            runs.append({"round": turn, "side": name, **sides[name]()})
-    sizes = [asked["records"] // part for part in (4, 2)]
-    growth = []
-    for size in sizes:
-        tell(f"{size:,} records")
-        growth.append({"side": "ours", **_ours(folder, size)})
-    million = None
-    if asked["million"]:
-        tell(f"{asked['million']:,} records")
-        copies = -(-asked["million"] // asked["records"])
-        million = _ours(folder, asked["million"], copies)
-    return {
-        "at": datetime.now(UTC).date().isoformat(),
-        "asked": asked,
-        "machine": about,
-        "versions": {
-            "limbeck": limbeck.__version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("polars", "numpy", "scipy", "pydantic")},
-            **peers.VERSIONS,
-        },
-        "findings": _findings(runs, growth, million, asked),
-        "runs": runs,
-        "growth": growth,
-        "million": million,
-        "skipped": skipped,
-    }
+class _FailedError(Exception):
+    """A process of the benchmark failed."""
+
+
+class _Measured:
+    """The runs so far. They are written after each, so that what fails late costs only itself."""
+
+    def __init__(self, folder: Path, asked: dict[str, int], out: Path) -> None:
+        self._folder = folder
+        self._asked = asked
+        self._out = out
+        self._machine = machine(folder)
+        self._runs: list[dict[str, Any]] = []
+        self._growth: list[dict[str, Any]] = []
+        self._million: dict[str, Any] | None = None
+        self._skipped: list[str] = []
+        self._whole = False
+        self.failed: list[dict[str, str]] = []
+
+    def all(self) -> None:
+        """Every run in turn."""
+        folder, asked = self._folder, self._asked
+        _tell("making the chains")
+        _write_records(folder, asked)
+        sides: dict[str, Callable[[], dict[str, Any]]] = {
+            "ours": lambda: _ours(folder, asked["records"])
+        }
+        try:
+            python = peers.installed()
+            for peer in ("distilabel", "datatrove"):
+                sides[peer] = partial(_peer, python, peer, folder, asked["peer_records"])
+        except peers.NotInstalledError as error:
+            self._skipped.append(str(error))
+        names = list(sides)
+        for turn in range(asked["rounds"]):
+            for name in names[turn % len(names) :] + names[: turn % len(names)]:
+                said = self._run(f"round {turn + 1}: {name}", sides[name])
+                self._runs += [{"round": turn, "side": name, **said}] if said else []
+        for size in (asked["records"] // part for part in (4, 2)):
+            said = self._run(f"{size:,} records", partial(_ours, folder, size))
+            self._growth += [{"side": "ours", **said}] if said else []
+        if asked["million"]:
+            copies = -(-asked["million"] // asked["records"])
+            million = partial(_ours, folder, asked["million"], copies)
+            self._million = self._run(f"{asked['million']:,} records", million)
+        self._whole = True
+        self._write()
+
+    def _run(self, what: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+        _tell(what)
+        self._write()
+        try:
+            return run()
+        except _FailedError as error:
+            _tell(f"{what} failed")
+            self.failed.append({"run": what, "reason": str(error)})
+            return None
+
+    def _write(self) -> None:
+        self._out.parent.mkdir(parents=True, exist_ok=True)
+        half = self._out.with_suffix(".half")
+        half.write_text(json.dumps(self.result(), indent=1) + "\n", encoding="utf-8")
+        half.replace(self._out)
+
+    def result(self) -> dict[str, Any]:
+        """What was measured so far; `whole` says that nothing more was to come."""
+        return {
+            "at": datetime.now(UTC).date().isoformat(),
+            "command": " ".join(["python bench/curation.py", *sys.argv[1:]]),
+            "asked": self._asked,
+            "machine": self._machine,
+            "versions": {
+                "limbeck": limbeck.__version__,
+                "python": platform.python_version(),
+                **{name: version(name) for name in ("polars", "numpy", "scipy", "pydantic")},
+                **peers.VERSIONS,
+            },
+            "whole": self._whole,
+            "failed": self.failed,
+            "findings": _findings(self._runs, self._growth, self._million),
+            "runs": self._runs,
+            "growth": self._growth,
+            "million": self._million,
+            "skipped": self._skipped,
+        }
 
 
 def _findings(
     runs: list[dict[str, Any]],
     growth: list[dict[str, Any]],
     million: dict[str, Any] | None,
-    asked: dict[str, int],
 ) -> dict[str, Any]:
     """Medians with their spread; ratios are taken within a round."""
     found: dict[str, Any] = {}
     ours = [run for run in runs if run["side"] == "ours"]
+    if not ours:
+        return found
     found["records_per_second"] = _spread([run["records_per_second"] for run in ours])
     found["checked_per_second"] = _spread([run["checked_per_second"] for run in ours])
     found["peak_memory_mb"] = _spread([run["peak_memory_mb"] for run in ours])
+    found["cpu_us_a_record"] = _spread([run["cpu_seconds"] / run["traces"] * 1e6 for run in ours])
     for peer in sorted({run["side"] for run in runs} - {"ours"}):
         theirs = [run for run in runs if run["side"] == peer]
         found[peer] = _spread([run["records_per_second"] for run in theirs])
         pairs = [(one, other) for one in ours for other in theirs if one["round"] == other["round"]]
+        if not pairs:
+            continue
         for name in ("records_per_second", "checked_per_second"):
             ratios = [one[name] / other["records_per_second"] for one, other in pairs]
             found[f"{peer}_ratio_of_{name}"] = _spread(ratios)
@@ -217,7 +260,9 @@ def _said(command: list[str]) -> dict[str, Any]:
     environ = {**os.environ, "PYTHONPATH": str(HERE)}
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
     if ended.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{ended.stderr[-3000:]}")
+        raise _FailedError(
+            f"{' '.join(command)} ended with {ended.returncode}: {ended.stderr[-3000:]}"
+        )
     said: dict[str, Any] = json.loads(ended.stdout.strip().splitlines()[-1])
     return said
 

@@ -58,6 +58,7 @@ def main() -> None:
                         zip(stages, bounds, strict=True)
                     )
                 },
+                "cpu_seconds": watch.cpu_seconds,
                 "peak_memory_mb": watch.peak_mb,
                 "kept": sum(info.splits.values()),
                 "hash": info.hash,
@@ -89,11 +90,12 @@ def _copied(record: Record, copy: int) -> Record:
 
 
 class _Watch:
-    """The most memory that this process and those it started have had together: their share of what
-    they have in common counts once (PSS)."""
+    """The most memory that this process and those it started have had together, and what they have
+    computed. Their share of the memory that they have in common counts once (PSS)."""
 
     def __init__(self) -> None:
         self.peak_mb = 0.0
+        self._computed: dict[int, float] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
 
@@ -105,9 +107,17 @@ class _Watch:
         self._stop.set()
         self._thread.join()
 
+    @property
+    def cpu_seconds(self) -> float:
+        """Seconds that all processes have computed, each as it was last seen."""
+        return sum(self._computed.values())
+
     def _look(self) -> None:
         while not self._stop.wait(0.25):
-            self.peak_mb = max(self.peak_mb, sum(map(_pss_mb, _family(os.getpid()))))
+            family = _family(os.getpid())
+            self.peak_mb = max(self.peak_mb, sum(map(_pss_mb, family)))
+            for pid in family:
+                self._computed[pid] = max(_computed(pid), self._computed.get(pid, 0.0))
 
 
 def _family(root: int) -> set[int]:
@@ -123,6 +133,15 @@ def _family(root: int) -> set[int]:
     while more := {pid for pid, parent in parents.items() if parent in family} - family:
         family |= more
     return family
+
+
+def _computed(pid: int) -> float:
+    """Seconds of processor time that a process has taken; 0 for one that has ended."""
+    try:
+        said = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(said[11]) + int(said[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _pss_mb(pid: int) -> float:
