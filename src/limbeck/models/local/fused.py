@@ -204,10 +204,10 @@ class FusedRows:
             ids[row, width - len(prompt) :] = torch.tensor(prompt, dtype=torch.long)
         first = self._at - width
         starts = [self._at - len(prompt) for prompt in rows]
-        hidden = self._read(ids, first, starts, slice(there, there + len(rows)), first)
+        hidden = self._read(ids, first, starts, slice(there, there + len(rows)), first, last=True)
         self._starts += starts
         self._settle()
-        return self._logits(hidden[:, -1])
+        return self._logits(hidden)
 
     def _make_room(self, rows: int, width: int) -> None:
         """Space for `rows` more rows that end where the others do, and for a few more columns."""
@@ -257,10 +257,18 @@ class FusedRows:
         return self._logits(hidden)
 
     def _read(
-        self, ids: torch.Tensor, column: int, starts: Sequence[int], rows: slice, low: int
+        self,
+        ids: torch.Tensor,
+        column: int,
+        starts: Sequence[int],
+        rows: slice,
+        low: int,
+        *,
+        last: bool = False,
     ) -> torch.Tensor:
         """Hidden states (N, T, D + padding) of tokens that go to columns from `column` on, and the
-        keys and values of which go into the cache. What stands before a row's start is no token."""
+        keys and values of which go into the cache; with `last` those of the last tokens alone, (N, D +
+        padding). What stands before a row's start is no token."""
         shape, folded = self._folded.shape, self._folded
         count, length = ids.shape
         end = column + length
@@ -276,24 +284,41 @@ class FusedRows:
         seen |= columns[None, None] == torch.arange(column, end)[None, :, None]
         groups = shape.heads // shape.kv_heads
         mask = torch.zeros(seen.shape).masked_fill_(~seen, -torch.inf)  # (N, T, S)
-        wide = self._rows_of(ids.reshape(-1))
+        # Only what is a token goes through the products; attention alone has places for gaps.
+        real = torch.nonzero((places >= 0).reshape(-1))[:, 0]
+        wide = self._rows_of(ids.reshape(-1)[real])
         x = wide[:, : shape.width]
         cut = (shape.heads, shape.kv_heads, shape.kv_heads)
-        for layer, cache in zip(folded.layers, self._cache, strict=True):
-            qkv = _times(self._normed(wide, x), layer.qkv, layer.qkv_bias)
-            q, k, v = qkv.view(count, length, sum(cut), shape.head).split(cut, dim=2)
+        spread = torch.zeros(count * length, sum(cut) * shape.head)
+        for number, (layer, cache) in enumerate(zip(folded.layers, self._cache, strict=True)):
+            spread.index_copy_(0, real, _times(self._normed(wide, x), layer.qkv, layer.qkv_bias))
+            q, k, v = spread.view(count, length, sum(cut), shape.head).split(cut, dim=2)
             cache[0, rows, :, column:end] = _turned(k, turn).transpose(1, 2)
             cache[1, rows, :, column:end] = v.transpose(1, 2)
-            queries = _turned(q, turn).view(count, length, shape.kv_heads, groups, shape.head)
+            asking = length
+            if last and number == len(folded.layers) - 1:
+                # Of the last layer nothing is read but what follows the last token of each row.
+                asking, q, turn, mask = 1, q[:, -1:], turn[:, -1:], mask[:, -1:]
+                real = torch.arange(count)
+                ends = (places >= 0).sum(-1).cumsum(0) - 1
+                wide = wide[ends]
+                x = wide[:, : shape.width]
+            queries = _turned(q, turn).view(count, asking, shape.kv_heads, groups, shape.head)
             queries = queries.permute(0, 2, 3, 1, 4)  # (N, H_kv, G, T, head)
             keys, values = cache[:, rows, :, None, low:end]
             scores = queries @ keys.transpose(-1, -2) + mask[:, None, None]
             mixed = scores.softmax(-1) @ values  # (N, H_kv, G, T, head)
-            mixed = mixed.permute(0, 3, 1, 2, 4).reshape(count * length, -1)
+            mixed = mixed.permute(0, 3, 1, 2, 4).reshape(count * asking, -1)[real]
             x += _times(mixed, layer.out, layer.out_bias)
             gate, up = _times(self._normed(wide, x), layer.gate_up, layer.gate_up_bias).chunk(2, -1)
             x += _times(torch.nn.functional.silu(gate) * up, layer.down, layer.down_bias)
-        return wide.view(count, length, -1)
+        if last:
+            return wide
+        whole = torch.zeros(count * length, wide.shape[1])
+        # Where no token is, its constant keeps the next norm from dividing by nothing.
+        whole[:, shape.width] = folded.floor
+        whole[real] = wide
+        return whole.view(count, length, -1)
 
     def _rows_of(self, ids: torch.Tensor) -> torch.Tensor:
         """The residual stream of tokens, with the norms' constant beside it."""
