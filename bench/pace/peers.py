@@ -6,14 +6,13 @@ import ctypes.util
 import os
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 from types import TracebackType
 
 from pace.work import Order, Pace, Shape
+from peer_environment import NotInstalledError, environment
 
 TRL = "1.16.0"
-CACHE = Path.home() / ".cache" / "limbeck-bench"
 BENCH = Path(__file__).parent.parent
 
 
@@ -89,28 +88,11 @@ def find_allocator() -> Path | None:
 
 
 def with_trl() -> Path:
-    """The Python that has TRL over this environment's torch and transformers; installs it on first use."""
-    folder = CACHE / f"trl-{TRL}"
-    python, ready = folder / "bin" / "python", folder / "ready"
-    if ready.exists():
-        return python
-    CACHE.mkdir(parents=True, exist_ok=True)
-    _run([sys.executable, "-m", "venv", "--clear", str(folder)])
-    inside = subprocess.check_output(
-        [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
-    )
-    ours = sysconfig.get_path("purelib")
-    over = f"import site; site.addsitedir({ours!r})\n"
-    (Path(inside.strip()) / "over.pth").write_text(over, encoding="utf-8")
-    _run([str(python), "-m", "pip", "install", "--quiet", f"trl=={TRL}"])
-    ready.touch()
-    return python
+    """The Python that has TRL over this environment's torch and transformers; installs it on first use.
 
-
-def _run(command: list[str]) -> None:
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        lines = ended.stderr.strip().splitlines()
-        raise PeerFailedError(
-            f"{' '.join(command[1:4])} failed: {lines[-1] if lines else 'it said nothing'}"
-        )
+    Raises PeerFailedError.
+    """
+    try:
+        return environment(f"trl-{TRL}", f"trl=={TRL}", over_ours=True)
+    except NotInstalledError as error:
+        raise PeerFailedError(str(error)) from None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
-from traffic.litellm import CACHE
+from peer_environment import NotInstalledError, environment
+
+__all__ = ["VERSIONS", "NotInstalledError", "installed"]
 
 VERSIONS = {
     "distilabel": "1.5.3",
@@ -24,26 +24,7 @@ _WANTED = (
 )
 
 
-class NotInstalledError(Exception):
-    """The peers could not be installed."""
-
-
 def installed() -> Path:
-    """The Python that has both; installs them on first use (some minutes, about 1 GB)."""
-    folder = CACHE / f"curation-{'-'.join(VERSIONS.values())}"
-    python, ready = folder / "bin" / "python", folder / "ready"
-    if ready.exists():
-        return python
-    CACHE.mkdir(parents=True, exist_ok=True)
-    for command in (
-        [sys.executable, "-m", "venv", "--clear", str(folder)],
-        [str(python), "-m", "pip", "install", "--quiet", *_WANTED],
-    ):
-        ended = subprocess.run(command, capture_output=True, text=True, check=False)
-        if ended.returncode:
-            lines = ended.stderr.strip().splitlines()
-            raise NotInstalledError(
-                f"installing {', '.join(_WANTED)} failed: {lines[-1] if lines else 'no reason'}"
-            )
-    ready.touch()
-    return python
+    """The Python that has both; installs them on first use (some minutes, about 1 GB). Raises
+    NotInstalledError."""
+    return environment(f"curation-{'-'.join(VERSIONS.values())}", *_WANTED)

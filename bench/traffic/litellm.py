@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
+from peer_environment import CACHE, NotInstalledError, environment
 from traffic.wire import MODELS
 
 VERSION = "1.106.0"
 
-CACHE = Path.home() / ".cache" / "limbeck-bench"
+__all__ = ["CACHE", "ENVIRON", "VERSION", "NotInstalledError", "command", "config", "installed"]
 
 ENVIRON = {
     # Prices come from the package instead of the network, and nothing is reported anywhere.
@@ -25,30 +24,10 @@ ENVIRON = {
 }
 
 
-class NotInstalledError(Exception):
-    """LiteLLM could not be installed."""
-
-
 def installed() -> Path:
-    """The Python that has LiteLLM; installs it on first use (some minutes, about 1 GB)."""
-    folder = CACHE / f"litellm-{VERSION}"
-    python, ready = folder / "bin" / "python", folder / "ready"
-    if ready.exists():
-        return python
-    CACHE.mkdir(parents=True, exist_ok=True)
-    for command in (
-        [sys.executable, "-m", "venv", "--clear", str(folder)],
-        [str(python), "-m", "pip", "install", "--quiet", f"litellm[proxy]=={VERSION}"],
-    ):
-        ended = subprocess.run(command, capture_output=True, text=True, check=False)
-        if ended.returncode:
-            lines = ended.stderr.strip().splitlines()
-            raise NotInstalledError(
-                f"{Path(command[0]).name} {' '.join(command[1:3])} of litellm {VERSION} failed: "
-                f"{lines[-1] if lines else 'it said nothing'}"
-            )
-    ready.touch()
-    return python
+    """The Python that has LiteLLM; installs it on first use (some minutes, about 1 GB). Raises
+    NotInstalledError."""
+    return environment(f"litellm-{VERSION}", f"litellm[proxy]=={VERSION}")
 
 
 def command(python: Path, config: Path, port: int) -> list[str]:
