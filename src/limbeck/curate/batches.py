@@ -36,7 +36,7 @@ RAW = pl.Schema(
 )
 """Records as a table."""
 
-_AT_ONCE = 1024
+_AT_ONCE = 2048
 """Traces that the checks see at once: some take a hundred times the memory of the texts, and what they
 look up again and again stays in the processor's cache."""
 
