@@ -222,6 +222,17 @@ def _sames(summary: Summary, settings: CurateSettings) -> list[str]:
         if near.clusters
         else "Near-duplicates within train: none with the same answer.",
     ]
+    passed_over = sum(summary.drops.get("over_budget", {}).values())
+    if given.sampler != "best":
+        said.append(
+            f"Of different chains of an input at most {given.per_input:,} train, chosen by "
+            f"{given.sampler}; {passed_over:,} were left out."
+            + (
+                ""
+                if given.sampler == "random"
+                else " Train once with duplicates.sampler=random too: choosing may not pay."
+            )
+        )
     if conflicts.inputs:
         said.append(
             f"{conflicts.inputs:,} inputs ({conflicts.traces:,} traces) were answered in different "

@@ -138,7 +138,7 @@ def _about_checks(train: pl.DataFrame, summary: Summary) -> Iterator[str]:
                 f"{count:,} training traces ({share:.0%}) are further chains or copies of an input, of "
                 f"which one is kept; to keep more: --set duplicates.per_input=N"
             )
-        elif share > SHARE:
+        elif share > SHARE and reason != "over_budget":
             yield (
                 f"{reason} dropped {share:.0%} of the training traces: read its examples before "
                 f"you trust it."

@@ -150,6 +150,46 @@ def test_a_short_span_does_not_decide_about_money(
     assert found.decision.verdict == "wait"
 
 
+def test_a_teacher_that_is_often_wrong_is_not_distilled_at_such_a_coverage(
+    rules: Callable[[int], Planted], assessed: Assessed
+) -> None:
+    task, traces, truths = rules(400)
+    labels = task.answer.choices
+    wrong = {
+        name: one.model_copy(update={"value": next(x for x in labels if x != one.value)})
+        for name, one in list(truths.items())[::2]
+    }
+    planted = (task, traces, {**truths, **wrong})
+    found = assessed(planted, sample=400)
+    assert found.decision.verdict == "dont"
+    [reason] = [one for one in found.decision.reasons if one.startswith("The teacher is right")]
+    assert "in 50.0% (" in reason
+    assert "and 70% are wanted" in reason
+    assert "--coverage 0.55" in reason
+    less = assessed(planted, sample=400, coverage=0.5).decision.reasons
+    assert not any(one.startswith("The teacher is right") for one in less)
+
+
+def test_money_counted_over_few_days_is_not_believed(
+    rules: Callable[[int], Planted], assessed: Assessed
+) -> None:
+    task, traces, truths = rules(400)
+    first = traces[0].created_at
+    assert first is not None
+    moved = [
+        trace.model_copy(update={"created_at": first + timedelta(seconds=n), "cost_usd": 1.0})
+        for n, trace in enumerate(traces)
+    ]
+    known = {
+        new.id: truths[old.id].model_copy(update={"trace_id": new.id})
+        for old, new in zip(traces, moved, strict=True)
+    }
+    found = assessed((task, moved, known), monthly_calls=None, max_doubling_gain=1.0)
+    assert found.findings.break_even is not None
+    assert found.findings.break_even.months is not None
+    assert not any("It saves" in reason for reason in found.decision.reasons)
+
+
 def test_one_label_only_is_a_constant(easy: Callable[..., Planted], assessed: Assessed) -> None:
     task, traces, truths = easy(400)
     same = {name: one.model_copy(update={"value": "deny"}) for name, one in truths.items()}

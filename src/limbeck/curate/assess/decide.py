@@ -102,7 +102,8 @@ def _against(found: Findings, settings: AssessSettings, target: float | None) ->
 def _teacher_against(found: Findings, settings: AssessSettings) -> Iterator[str]:
     """Of n calls, a student that is right where its teacher is can answer right / (1 - risk) at most."""
     right = found.teacher.right
-    if found.labels.source != "outcome" or right is None:
+    # Whoever says what a student must reach may expect more of it than of its teacher.
+    if found.labels.source != "outcome" or right is None or settings.target is not None:
         return
     most = right.high / (1 - settings.max_risk)
     if found.teacher.with_outcome >= settings.min_outcomes and most < settings.coverage:
