@@ -451,6 +451,26 @@ def test_a_canary_without_a_policy_before_it_leaves_the_rest_to_the_teacher(
     assert _deciders(open_cascade(workspace)) == {policy.id, None}
 
 
+def test_a_student_that_is_served_elsewhere_is_asked_there(
+    workspace: Workspace, student: tuple[Path, Policy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, policy = student
+    url = "http://127.0.0.1:8000/v1"
+    with (workspace.root / "limbeck.toml").open("a") as file:
+        file.write(f'\n[gateway.students]\nrefunds = "{url}"\n')
+    asked: list[tuple[Any, ...]] = []
+
+    def elsewhere(*given: Any) -> Sure:
+        asked.append(given)
+        return Sure()
+
+    monkeypatch.setattr(cascading_module, "StudentAtUrl", elsewhere)
+    promote(workspace, folder, policy)
+    assert _deciders(open_cascade(Workspace.find(workspace.root))) == {policy.id}
+    [(address, card, *_)] = asked
+    assert (address, card.id) == (url, policy.student)
+
+
 def _deciders(cascading: Cascade) -> set[str | None]:
     async def main() -> set[str | None]:
         return {(await _one(cascading)).policy for _ in range(60)}

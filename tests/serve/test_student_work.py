@@ -12,17 +12,13 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
-from limbeck.distill.students import save_model
-from limbeck.distill.tokens import train_tokenizer
 from limbeck.evaluate.signals.asking import readings_for
 from limbeck.evaluate.signals.marks import Marked, marking
-from limbeck.models.controls import control_ids
 from limbeck.models.local import Student
 from limbeck.serve.cascade import decide
 from limbeck.serve.student_work import BATCH, InBatches, Together, left_open, serve
-from limbeck.types import AnswerForm, Ask, Policy, StudentCard, Task
+from limbeck.types import AnswerForm, Policy, Task
 
 TEXTS = [f"the order {n} is late by {n} days and the client asks again" for n in range(80)]
 TASK = Task(name="orders", answer=AnswerForm(kind="text"))
@@ -55,52 +51,9 @@ def policy(*signals: str, samples: int = 0, **changes: Any) -> Policy:
 
 
 @pytest.fixture(scope="module")
-def student(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Student]:
-    """A think-first student with the weights of chance."""
+def student(thinker: Path) -> Iterator[Student]:
     before = torch.get_num_threads()
-    tokenizer = train_tokenizer(TEXTS, 400)
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=448,
-            hidden_size=32,
-            intermediate_size=48,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            max_position_embeddings=256,
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            bos_token_id=None,
-        )
-    )
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                parameter.mul_(5)
-        # It comes to an answer and to an end often enough.
-        model.lm_head.weight[[tokenizer.eos_token_id, *control_ids(tokenizer).values()]] *= 4
-    folder: Path = tmp_path_factory.mktemp("students") / "orders"
-    save_model(model, tokenizer, {}, folder)
-    card = StudentCard(
-        task=TASK,
-        recipe="think-first",
-        ask=Ask(control="think", order="rationale_answer", causal=True),
-        base="nano",
-        parameters=1,
-        dataset="sha256:0",
-        train_examples=40,
-        skeleton="sha256:0",
-        simulated=True,
-        seed=0,
-        steps=1,
-        tokens_seen=1,
-        seconds=1.0,
-        max_new_tokens=20,
-        weights="sha256:0",
-        version="0",
-    )
-    (folder / "limbeck.json").write_text(card.model_dump_json())
-    yield Student.load(folder, threads=1)
+    yield Student.load(thinker, threads=1)
     torch.set_num_threads(before)
 
 

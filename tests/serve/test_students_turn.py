@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -256,6 +257,31 @@ def test_a_student_that_fails_time_after_time_is_left_alone_for_a_while(
             assert ask(url).data == written("anthropic")
         seen = health(url)
     assert (seen["student_failures"], seen["student_skipped"]) == (2, 2)
+
+
+def test_a_student_that_has_its_hands_full_leaves_the_call_to_the_teacher(
+    provider: Any, whole: Any, gateway: Any
+) -> None:
+    provider.replies = [whole(written("anthropic"))]
+    begun, released = threading.Event(), threading.Event()
+
+    async def answerer(task: Task, call: Call, division: Division, group: str | None) -> Decision:
+        begun.set()
+        await asyncio.to_thread(released.wait)
+        return Decision(True, "deny", 0.9, "test", "sha256:policy")
+
+    with gateway(mode="cascade", answerer=answerer, student_calls=1) as url:
+        first: list[Any] = []
+        asking = threading.Thread(target=lambda: first.append(ask(url)))
+        asking.start()
+        begun.wait()
+        assert ask(url).data == written("anthropic")
+        released.set()
+        asking.join()
+        assert b"deny" in first[0].data
+        assert b"deny" in ask(url).data
+        seen = health(url)
+    assert (seen["answered_by_student"], seen["student_skipped"]) == (2, 1)
 
 
 async def _raises(task: Task, call: Call, division: Division, group: str | None) -> Any:

@@ -21,7 +21,9 @@ from limbeck.evaluate.signals.table import SIGNALS
 from limbeck.models.call import Call
 from limbeck.models.local import read_card
 from limbeck.serve.decision import Decision
+from limbeck.serve.setup import read_settings
 from limbeck.serve.student_process import StudentProcess
+from limbeck.serve.student_url import StudentAtUrl
 from limbeck.types import Policy, Promotion, Task
 from limbeck.workspace import Workspace
 
@@ -164,5 +166,10 @@ def _open_seat(workspace: Workspace, task: Task, promotion: Promotion) -> Seat:
             f"the policy of the task {task.name!r} was not fitted for what {folder.name!r} is now; "
             f"run: limbeck calibrate {folder.name}, then: limbeck promote {folder.name}"
         )
-    student = StudentProcess(folder, policy, task)
+    url = read_settings(workspace).students.get(task.name)
+    student: StudentProcess | StudentAtUrl
+    if url is None:
+        student = StudentProcess(folder, policy, task)
+    else:
+        student = StudentAtUrl(url, read_card(folder), policy, task)
     return Seat(policy, student, Standing(workspace, policy), close=student.close)

@@ -54,6 +54,13 @@ class GatewaySettings(Noun):
     connect_timeout_s: Positive = 10.0
     silence_timeout_s: Positive = 600.0
     """The longest silence of a teacher before its client is told so."""
+    students: dict[str, Annotated[str, Field(pattern=r"^https?://[^\s/]+")]] = Field(
+        default_factory=dict
+    )
+    """By task, where its student is served elsewhere: an OpenAI-compatible address, with /v1. A change is
+    taken over when the gateway starts."""
+    student_calls: Annotated[int, Field(ge=1)] = 32
+    """Calls of a task that its student is asked at once, at most; the teacher answers those beyond."""
     student_timeout_s: Positive = 10.0
     """The longest that a student may take before the teacher is asked instead."""
     student_failures: Annotated[int, Field(ge=1)] = 5

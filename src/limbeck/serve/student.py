@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Protocol, runtime_checkable
 
@@ -57,6 +58,7 @@ class Turn:
         self.answerer = answerer
         self._counts = counts
         self._breaker = Breaker()
+        self._asked: Counter[str] = Counter()
 
     def concerns(self, task: Task | None, call: Call) -> bool:
         """Whether a student is asked at all for a call of `task`."""
@@ -76,6 +78,11 @@ class Turn:
         if self.answerer is None or self._breaker.open(task.name, loop.time()):
             self._counts.student_skipped += self.answerer is not None
             return None
+        if self._asked[task.name] >= settings.student_calls:
+            # One more would make all of them wait longer, and the teacher is there.
+            self._counts.student_skipped += 1
+            return None
+        self._asked[task.name] += 1
         try:
             async with asyncio.timeout(settings.student_timeout_s):
                 decision = await self.answerer(task, call, division, group)
@@ -89,6 +96,8 @@ class Turn:
                 rest_s=settings.student_rest_s,
             )
             return None
+        finally:
+            self._asked[task.name] -= 1
         self._breaker.worked(task.name)
         return decision
 
