@@ -147,8 +147,7 @@ class _Layer(torch.autograd.Function):
         up: Weight,
         down: Weight,
     ) -> torch.Tensor:
-        three = torch.cat([q, k, v]).index_select(0, plan.order)
-        folded = three * norm_in
+        folded = torch.cat([q, k, v]).index_select(0, plan.order).mul_(norm_in)
         unit, rate = _unit(x, plan.eps)
         if q_bias is None or k_bias is None or v_bias is None:
             qkv = torch.mm(unit, folded.t())
@@ -162,40 +161,38 @@ class _Layer(torch.autograd.Function):
         asking = x if plan.places.kept is None else x.index_select(0, plan.places.kept)
         y = torch.addmm(asking, said, out.t())
         middle, rate_mid = _unit(y, plan.eps)
-        gate_folded, up_folded = gate * norm_mid, up * norm_mid
-        gates, ups = torch.mm(middle, gate_folded.t()), torch.mm(middle, up_folded.t())
+        gates = torch.mm(middle, (gate * norm_mid).t())
+        ups = torch.mm(middle, (up * norm_mid).t())
         opened = silu(gates)
         inner = opened * ups
         context.plan, context.biased = plan, q_bias is not None
         context.cut = [len(q), len(k), len(v)]
+        # Folded weights are not kept: to fold them again costs less than their memory.
         context.save_for_backward(
-            *(three, norm_in, folded, unit, rate, flat, *shares, said, out),
-            *(norm_mid, gate, up, gate_folded, up_folded, down),
-            *(middle, rate_mid, gates, ups, opened, inner),
+            *(q, k, v, norm_in, unit, rate, flat, *shares, said, out),
+            *(norm_mid, gate, up, down, middle, rate_mid, gates, ups, opened, inner),
         )
         return torch.addmm(y, inner, down.t())
 
     @staticmethod
     def backward(context: Any, *grads: torch.Tensor) -> tuple[Any, ...]:
         plan, (grad,) = context.plan, grads
-        (three, norm_in, folded, unit, rate, flat, s_text, s_own, said, out, *rest) = (
-            context.saved_tensors
-        )
-        (norm_mid, gate, up, gate_folded, up_folded, down, *rest) = rest
-        (middle, rate_mid, gates, ups, opened, inner) = rest
+        q, k, v, norm_in, unit, rate, flat, s_text, s_own, said, out, *rest = context.saved_tensors
+        norm_mid, gate, up, down, middle, rate_mid, gates, ups, opened, inner = rest
         d_down = torch.mm(grad.t(), inner)
         d_inner = torch.mm(grad, down)
         d_gates = torch.ops.aten.silu_backward(d_inner * ups, gates)
         d_ups = d_inner.mul_(opened)
-        d_middle = torch.mm(d_gates, gate_folded).addmm_(d_ups, up_folded)
+        d_middle = torch.mm(d_gates, gate * norm_mid).addmm_(d_ups, up * norm_mid)
         d_gate, d_up = torch.mm(d_gates.t(), middle), torch.mm(d_ups.t(), middle)
         d_norm_mid = (d_gate * gate).sum(0) + (d_up * up).sum(0)
         dy = grad + _unit_back(d_middle, middle, rate_mid)
         d_out = torch.mm(dy.t(), said)
         d_qkv = _attend_back(dy, out, flat, (s_text, s_own), plan)
         d_folded = torch.mm(d_qkv.t(), unit)
+        three = torch.cat([q, k, v]).index_select(0, plan.order)
         d_norm_in = (d_folded * three).sum(0)
-        dx = _unit_back(torch.mm(d_qkv, folded), unit, rate)
+        dx = _unit_back(torch.mm(d_qkv, three * norm_in), unit, rate)
         if plan.places.kept is None:
             dx += dy
         else:
