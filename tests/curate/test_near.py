@@ -8,7 +8,10 @@ from itertools import combinations
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from limbeck.curate.grams import clean
 from limbeck.curate.near import jaccard, pairs_among, pairs_between, sketch
 from limbeck.curate.texts import Held
 
@@ -156,3 +159,11 @@ def test_sketches_are_the_same_on_every_machine_and_with_every_version() -> None
     made = sketch(pl.Series(["the parcel came late and the box was wet"]), 8, 0.85, True)
     assert made.bands.shape == (1, 16)
     assert hex(int(made.bands[0, 0])) == "0x2c8b2c9fb9f583f7"
+
+
+@given(texts=st.lists(st.none() | st.text(alphabet="aB1 _.\n\0é½", max_size=12), max_size=6))
+@settings(max_examples=60, deadline=None)
+def test_texts_are_cleaned_as_the_pattern_cleans_them(texts: list[str | None]) -> None:
+    given = pl.Series(texts, dtype=pl.String)
+    plain = given.fill_null("").str.replace_all(r"[^\p{L}\p{N}\p{M}]+", " ").str.strip_chars(" ")
+    assert clean(given).to_list() == plain.to_list()

@@ -2,7 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from limbeck.types import Task
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from limbeck.curate.checks import loop
+from limbeck.types import AnswerForm, Task
 
 Evidence = Callable[..., str | None]
 
@@ -55,3 +60,20 @@ def test_enumerations_tables_and_states_pass(choice_task: Task, evidence: Eviden
 
 def test_no_chain_passes(choice_task: Task, evidence: Evidence) -> None:
     assert evidence("loop", choice_task, rationale=None) is None
+
+
+LINES = ("It is late.", "So deny!", '"Why?"', "12 + 7 = 19\n", "12 + 8 = 20\n", "and so on", "é. ")
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=14).map(" ".join))
+@settings(max_examples=80, deadline=None)
+def test_a_glance_at_the_tokens_misses_no_loop(chain: str) -> None:
+    frame = pl.DataFrame({"rationale": [chain, None, "one more"]})
+    task = Task(name="t", answer=AnswerForm(kind="text"))
+    found = loop.check(frame, task, loop.Settings())["evidence"].to_list()
+    strict = loop.Settings()
+    read = frame.select(loop._suspicious(strict))["rationale"].fill_null(False).to_list()
+    assert found == [
+        loop._find(text, strict) if text and asked else None
+        for text, asked in zip(frame["rationale"], read, strict=True)
+    ]
