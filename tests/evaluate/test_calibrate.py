@@ -113,6 +113,27 @@ def test_a_good_student_with_few_calls_is_told_how_many_more_it_needs(answers: M
     assert more_calls_needed(enough) == 0
 
 
+@pytest.mark.parametrize(
+    ("n", "aim"), [(150, Aim(by="label")), (50, Aim(kind="accuracy", value=0.9))]
+)
+def test_with_groups_and_for_other_aims_it_is_told_how_many_more_too(
+    answers: Make, n: int, aim: Aim
+) -> None:
+    def given(n: int, seed: int = 0) -> Answers:
+        random = np.random.default_rng(seed)
+        made = answers(random.random(n) >= 0.02, random.normal(size=(n, len(USUAL))))
+        said = np.where(random.random(n) < 0.5, "grant", "deny").tolist()
+        return replace(made, said=said, teacher_right=random.random(n) >= 0.05)
+
+    few = fit_policy(given(n), aim=aim)
+    assert few.threshold is None
+    more = more_calls_needed(few)
+    assert more is not None
+    assert 0 < more < 2000
+    # What was seen on few calls is no more than a guess: twice as many are sure to be enough.
+    assert fit_policy(given(2 * (n + more), seed=1), aim=aim).threshold is not None
+
+
 def test_a_student_that_never_answers_in_form_is_no_matter_of_more_calls(answers: Make) -> None:
     mute = answers(np.ones(100, dtype=np.bool_), usable=np.zeros(100, dtype=np.bool_))
     policy = fit_policy(mute, 0.05, 0.95)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from limbeck.evaluate.aim import Aim
 from limbeck.evaluate.answers import Answers
-from limbeck.evaluate.calibrate import more_calls_needed
+from limbeck.evaluate.calibrate import FIT_SHARE, more_calls_needed
+from limbeck.evaluate.threshold import fewest_calls
 from limbeck.types import OutcomeSource, Policy
 
 _TRUTH: dict[OutcomeSource, str] = {
@@ -124,27 +127,32 @@ def _nothing(policy: Policy, aim: Aim) -> list[str]:
             "It gave no answer in the task's form, so there was nothing to test: train a better one."
         )
         return said
-    if policy.grouped_by is not None:
+    less = "promise less with a larger --max-risk"
+    if policy.grouped_by is not None and not policy.groups:
+        each = math.ceil(fewest_calls(policy.max_risk, aim.delta) / (1 - FIT_SHARE))
         said.append(
-            f"{len(policy.groups)} groups were large enough to be tested, and none passed; promise it "
-            "for all calls together, or calibrate on more of them."
+            "No group has enough calls to be tested: each needs about "
+            f"{each:,} labelled calls of its own without a mistake, and more with some."
         )
         return said
-    if policy.n_accepted:
+    if policy.grouped_by is not None:
+        said.append(f"{len(policy.groups)} groups were large enough to be tested, and none passed.")
+        less = "promise it for all calls together"
+    elif policy.n_accepted:
         said.append(f"At the most promising threshold, {_tested(policy)}.")
     if aim.kind != "risk":
-        said.append("Ask for less, train a better student, or calibrate on more labelled calls.")
-        return said
+        less = "ask for less"
     more = more_calls_needed(policy)
     if more is None:
         said.append(
             "More calibration calls would not change that while the student is wrong so often: "
-            "train a better one, or promise less with a larger --max-risk."
+            f"train a better one, or {less}."
         )
     else:
+        first = " for the first of them" if policy.grouped_by is not None else ""
         said.append(
-            f"About {more:,} more labelled calls in the calibration split would be needed, if the "
-            "share of wrong answers stayed as it is; or promise less with a larger --max-risk."
+            f"About {more:,} more labelled calls in the calibration split would be needed{first}, if "
+            f"the share of wrong answers stayed as it is; or {less}."
         )
     return said
 

@@ -23,6 +23,7 @@ from limbeck.evaluate.rule import calibrated
 from limbeck.evaluate.score import Score, fit_score
 from limbeck.evaluate.threshold import (
     CANDIDATES,
+    STARTS,
     Judged,
     Promise,
     Trial,
@@ -248,24 +249,44 @@ def _numbers(tested: Trial) -> dict[str, Any]:
 
 
 def more_calls_needed(policy: Policy) -> int | None:
-    """About how many more labelled calls would let the tested threshold pass, if its error rate
-    stayed; None where that rate is above the promise, or where no answer was in the task's form, so
-    that no number would, and for a promise other than of risk, where the rate alone does not say."""
+    """About how many more labelled calls would let a threshold pass, if what was seen at the most
+    promising one stayed as it is; with groups, the first of them. None where no number would, or where
+    no answer was in the task's form."""
     if policy.threshold is not None:
         return 0
-    if not policy.n_bound or policy.aim != "risk" or policy.grouped_by is not None:
+    if not policy.n_bound:
         return None
-    rate = policy.n_errors / policy.n_accepted if policy.n_accepted else 0.0
-    if rate >= policy.max_risk:
+    have, delta = policy.n_fit + policy.n_bound, 1 - policy.confidence
+    if policy.grouped_by is not None:
+        delta /= max(1, len(policy.groups))
+        times = [_times(rule, policy.max_risk, delta) for rule in policy.groups]
+        needed = min((one for one in times if one is not None), default=None)
+    elif policy.aim == "risk":
+        needed = _times(policy, policy.max_risk, delta)
+    else:
+        needed = _times_by_tail(policy.p_value, delta)
+    return None if needed is None else max(0, math.ceil((needed - 1) * have))
+
+
+def _times(tested: Policy | GroupRule, max_risk: float, delta: float) -> float | None:
+    """How many times the tested calls an exact test needs, with the share of wrong answers seen."""
+    rate = tested.n_errors / tested.n_accepted if tested.n_accepted else 0.0
+    if rate >= max_risk or not tested.n_bound:
         return None
-    share = max(policy.n_accepted / policy.n_bound, 0.02)
-    kept = np.arange(max(policy.n_accepted, 1), 200_000, 5)
-    tail = stats.binom.cdf(np.ceil(rate * kept), kept, policy.max_risk)
-    enough = np.flatnonzero(tail <= 1 - policy.confidence)
-    if not len(enough):
+    share = max(tested.n_accepted / tested.n_bound, 0.02)
+    kept = np.arange(max(tested.n_accepted, 1), 200_000, 5)
+    tail = stats.binom.cdf(np.ceil(rate * kept), kept, max_risk)
+    enough = np.flatnonzero(tail <= delta)
+    return int(kept[enough[0]]) / share / tested.n_bound if len(enough) else None
+
+
+def _times_by_tail(p_value: float | None, delta: float) -> float | None:
+    """The same for a test whose counts the policy does not hold: the logarithm of a tail grows with the
+    number of calls. A threshold may have been tested with a part of δ only."""
+    if p_value is None or p_value >= 0.5:
         return None
-    needed = math.ceil(int(kept[enough[0]]) / share / (1 - FIT_SHARE))
-    return max(0, needed - policy.n_bound - policy.n_fit)
+    level = min(part for _, part in STARTS) * delta
+    return max(1.0, math.log(level) / math.log(p_value))
 
 
 def _least_trusted(answers: Answers) -> OutcomeSource:

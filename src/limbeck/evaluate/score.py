@@ -65,8 +65,11 @@ def fit_score(signals: Floats, right: Bools, *, seed: int = 0) -> Score:
     return Score(**{**vars(chosen), "knots": fit_knots(out, right)})
 
 
-def fit_logistic(signals: Floats, right: Bools) -> Score:
-    """On standardized signals; where only one class was seen, the first signal alone ranks."""
+def fit_logistic(signals: Floats, right: Bools, *, strength: float | None = None) -> Score:
+    """On standardized signals; where only one class was seen, the first signal alone ranks.
+
+    `strength` is how freely the weights may follow the replies; without one it is chosen.
+    """
     from sklearn.linear_model import LogisticRegression
 
     width = signals.shape[1]
@@ -78,10 +81,19 @@ def fit_logistic(signals: Floats, right: Bools) -> Score:
     standard = (signals - center) / scale
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        strength = _strength(standard, right)
-        model = LogisticRegression(C=strength, max_iter=1000).fit(standard, right)
+        chosen = _strength(standard, right) if strength is None else strength
+        model = LogisticRegression(C=chosen, max_iter=1000).fit(standard, right)
     weights = model.coef_[0].astype(np.float64)
     return Score("logistic", center, scale, weights, float(model.intercept_[0]))
+
+
+def chosen_strength(signals: Floats, right: Bools) -> float:
+    """The strength that `fit_logistic` would choose."""
+    scale = signals.std(axis=0)
+    standard = (signals - signals.mean(axis=0)) / np.where(scale > 1e-9, scale, 1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _strength(standard, right)
 
 
 def _strength(standard: Floats, right: Bools) -> float:

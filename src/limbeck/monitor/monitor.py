@@ -62,8 +62,10 @@ def monitor(
     now = now or datetime.now(UTC)
     policy = promotion.policy
     card = read_card(workspace.students / promotion.student_folder)
+    # A policy that is promoted again has calls from before that.
     first = calls.rows["at"].drop_nulls().min()
-    began = promotion.at or (first if isinstance(first, datetime) else now)
+    known = [at for at in (promotion.at, first) if isinstance(at, datetime)]
+    began = min(known, default=now)
     recent = calls.since(now - timedelta(days=settings.window_days))
     audits = read_audits(calls, policy, settings.false_alarms)
     reference = reference_of(workspace, card, calls)
