@@ -114,7 +114,7 @@ def test_a_good_student_with_few_calls_is_told_how_many_more_it_needs(answers: M
 
 
 @pytest.mark.parametrize(
-    ("n", "aim"), [(150, Aim(by="label")), (50, Aim(kind="accuracy", value=0.9))]
+    ("n", "aim"), [(150, Aim(by="label")), (50, Aim(kind="accuracy", value=0.93))]
 )
 def test_with_groups_and_for_other_aims_it_is_told_how_many_more_too(
     answers: Make, n: int, aim: Aim
@@ -123,7 +123,7 @@ def test_with_groups_and_for_other_aims_it_is_told_how_many_more_too(
         random = np.random.default_rng(seed)
         made = answers(random.random(n) >= 0.02, random.normal(size=(n, len(USUAL))))
         said = np.where(random.random(n) < 0.5, "grant", "deny").tolist()
-        return replace(made, said=said, teacher_right=random.random(n) >= 0.05)
+        return replace(made, said=said, teacher_right=random.random(n) >= 0.01)
 
     few = fit_policy(given(n), aim=aim)
     assert few.threshold is None
