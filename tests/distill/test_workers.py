@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pickle
+import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +105,27 @@ def test_ctrl_c_lets_the_workers_save_and_is_one_sentence(module: str, tmp_path:
     assert run.returncode == 0, run
     assert run.stderr == ""
     assert run.stdout.startswith("stopped; what was finished is kept")
+
+
+@pytest.mark.slow
+def test_a_worker_whose_parent_was_killed_ends(module: str, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, signal, sys\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        f"from {module} import choosy\n"
+        "from limbeck.distill.workers import side_by_side\n"
+        "if __name__ == '__main__':\n"
+        "    kill = lambda index, event: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    side_by_side(choosy, ['waits'], jobs=1, on_event=kill)\n"
+    )
+    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE)
+    assert process.wait(60) == -signal.SIGKILL
+    assert process.stdout is not None
+    # A worker that went on would hold its end of the pipe open, and this would never come back.
+    with process.stdout as pipe:
+        assert select.select([pipe], [], [], 60)[0]
+        assert pipe.read() == b""
 
 
 def test_errors_travel_between_processes() -> None:

@@ -140,4 +140,9 @@ def _call(job: Job, index: int, argument: Any) -> Any:
     def should_stop() -> bool:
         return bool(_worker["stop"].is_set()) or os.getppid() != _worker["parent"]
 
-    return job(argument, report, should_stop, _worker["threads"])
+    try:
+        return job(argument, report, should_stop, _worker["threads"])
+    finally:
+        if os.getppid() != _worker["parent"]:
+            # Nobody takes the result; waiting for another job would be waiting for ever.
+            os._exit(1)
