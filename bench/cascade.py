@@ -1,6 +1,6 @@
 """What a cascade costs and gains: nano students in the gateway, calls at a steady rate, capture on.
 
-    python bench/cascade.py [--workspace DEMO] [--rate 100] [--seconds 8] [--rounds 3] [--latency 0.5]
+    python bench/cascade.py [--workspace DEMO] [--rate 100] [--seconds 6] [--rounds 3] [--latency 0.5]
 
 Questions of the sandbox task `refunds` that no student has seen arrive at random moments, so many a second
 on average, whether or not earlier ones are answered. In every round the same questions go to the teacher by
@@ -79,7 +79,7 @@ def main() -> None:
         "--workspace", type=Path, help="a demo's workspace with a promoted student"
     )
     options.add_argument("--rate", type=float, default=100.0, help="calls a second")
-    options.add_argument("--seconds", type=float, default=8.0, help="seconds of each load")
+    options.add_argument("--seconds", type=float, default=6.0, help="seconds of each load")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--latency", type=float, default=0.5, help="seconds of the teacher")
     options.add_argument("--out", type=Path, default=RESULTS)
