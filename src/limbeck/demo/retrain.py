@@ -20,8 +20,14 @@ from limbeck.report.summary import Calibration, Retrained
 from limbeck.store.store import Store
 from limbeck.types import Noun
 
-_GENTLER: dict[str, Any] = {"optimizer": "muon", "learning_rate": 0.004, "muon_rate": 0.012}
-"""Two thirds of the rates of a student from scratch: it knows most of the task already."""
+_GENTLER: dict[str, Any] = {
+    "optimizer": "muon",
+    "learning_rate": 0.004,
+    "muon_rate": 0.012,
+    "threads": 1,
+}
+"""Two thirds of the rates of a student from scratch: it knows most of the task already. A student as small
+as this gains little from a second thread, and loses much where the cores have other work."""
 
 
 class _Path(Noun):
