@@ -15,6 +15,9 @@ TEXTS = ("trace_id", "input", "choices", "rationale", "answer_raw", "repaired")
 TABLE = 32_768
 """Traces that are put in order at once."""
 
+_FEW = 4
+"""Where no more than one row in so many is picked, the rest is worth letting go."""
+
 
 class Originals:
     """The parts that an index names by number, in which each trace stands with all its columns."""
@@ -29,7 +32,7 @@ class Originals:
         found, places = [], []
         picked = rows.select("part", "row").with_row_index("place")
         for (part,), some in picked.partition_by("part", as_dict=True).items():
-            found.append(self._parts[int(part)].load(columns)[some["row"]])
+            found.append(_picked(self._parts[int(part)].load(columns), some["row"]))
             places.append(some["place"])
         if not found:
             return self._parts[0].load(columns).clear() if self._parts else pl.DataFrame()
@@ -67,3 +70,12 @@ class Originals:
         """Give the space back; nothing can be looked up any more."""
         self._engine.close()
         self._spill.close()
+
+
+def _picked(frame: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
+    """Some rows of `frame`."""
+    picked = frame[rows]
+    if picked.height * _FEW > frame.height:
+        return picked
+    # polars would keep all texts of the frame in memory for as long as a few of them are used.
+    return pl.DataFrame({one.name: one.to_list() for one in picked}, schema=picked.schema)
