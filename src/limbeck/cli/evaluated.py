@@ -15,6 +15,7 @@ from limbeck.evaluate.intervals import Interval
 from limbeck.evaluate.outcome.outcome import Detail, OutcomeSuite
 from limbeck.evaluate.result import Result
 from limbeck.evaluate.shifted.shifted import ShiftedSuite
+from limbeck.evaluate.subject import TEACHER, URL
 
 
 def show(console: Console, result: Result) -> None:
@@ -40,7 +41,7 @@ def _outcome(console: Console, result: Result, suite: OutcomeSuite) -> None:
     found = suite.evaluation
     _heading(console, f"{found.task}: {found.n:,} items of {found.split}, 95 % intervals")
     table = _table("recipe", "right", "over the control", "seeds", "tokens", "ms")
-    several = len({arm.base for arm in found.arms}) > 1
+    several = len({arm.base for arm in found.arms if arm.recipe not in (TEACHER, URL)}) > 1
     for arm in found.arms:
         table.add_row(
             f"{arm.recipe} {Path(arm.base).name}" if several else arm.recipe,
@@ -81,7 +82,7 @@ def _recovered(details: Sequence[Detail]) -> str:
     shares = [
         f"{one.recipe} has {one.recovered.share:.1%} {_span(one.recovered.interval)} of that"
         for one in details
-        if one.recovered is not None and one.recipe != "teacher"
+        if one.recovered is not None and one.recipe != TEACHER
     ]
     return "".join(f"; {share}" for share in shares)
 
@@ -168,7 +169,11 @@ def _table(first: str, *others: str) -> Table:
 
 def _show(console: Console, table: Table) -> None:
     # What is longer than the line goes on: a cut number would be another number.
-    console.print(table, width=max(console.width, console.measure(table).maximum), crop=False)
+    wide = console.measure(table, options=console.options.update(max_width=1000)).maximum
+    room = Console(
+        file=console.file, width=max(console.width, wide), force_terminal=console.is_terminal
+    )
+    room.print(table, soft_wrap=True)
 
 
 def _heading(console: Console, text: str) -> None:

@@ -26,6 +26,8 @@ from limbeck.workspace import Workspace
 BROKEN = 3
 """The exit code where the promise is broken, or was closed for it before."""
 PAGE = 2000
+MUCH = 100_000
+"""Capital of which nobody needs to know how much more it is."""
 
 
 def command(
@@ -152,8 +154,8 @@ def _lines(found: Monitoring) -> Iterator[str]:
         + (f"; {audits.pending:,} wait" if audits.pending else "")
     )
     yield (
-        f"alarm       capital {audits.capital:.3g} of {audits.alarm_at:.3g} (highest "
-        f"{audits.highest:.3g}); {audits.false_alarms:.1%} of kept promises ever reach it"
+        f"alarm       capital {_capital(audits.capital)} of {_capital(audits.alarm_at)} (highest "
+        f"{_capital(audits.highest)}); {audits.false_alarms:.1%} of kept promises ever reach it"
     )
     if today.rate is not None:
         yield (
@@ -186,6 +188,10 @@ def _lines(found: Monitoring) -> Iterator[str]:
         yield f"retrain     {reason}"
     if found.retrain.recommended:
         yield f"next        limbeck curate --task {found.task}, then limbeck distill {found.task}"
+
+
+def _capital(value: float) -> str:
+    return f"{value:.3g}" if value < MUCH else f"over {MUCH:,}"
 
 
 def _verdict(found: Monitoring) -> str:
