@@ -81,3 +81,16 @@ def test_what_every_question_would_be_told_stops_the_first(
     ):
         ask_directly(questions(keeper), keeper, asked, max_tokens=500)
     assert keeper.tally().asked == 0
+
+
+def test_where_nobody_is_reached_the_first_question_is_the_last(
+    store: Store, task: Task, bare: Bare
+) -> None:
+    store.add(bare(3))
+    keeper = Keeper(store, task, "guided", "m")
+    with (
+        Teacher("http://127.0.0.1:9", "anthropic", "m", attempts=1) as asked,
+        pytest.raises(TeacherError, match="could not be reached"),
+    ):
+        ask_directly(questions(keeper), keeper, asked, max_tokens=500)
+    assert keeper.tally().asked == 0

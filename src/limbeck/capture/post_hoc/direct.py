@@ -12,7 +12,8 @@ from limbeck.models.remote import Question, Teacher
 
 WORKERS = 8
 HOPELESS = (401, 403, 404)
-"""Statuses that the next question would get as well, where the first one gets them."""
+"""Statuses that the next question would get as well, where the first one gets them; so would one that
+reaches nobody in all its attempts."""
 
 
 def ask_directly(
@@ -43,7 +44,7 @@ def ask_directly(
         if asked.reply is None:
             error = asked.error
             assert isinstance(error, TeacherError)
-            if error.status in HOPELESS and done == 1:
+            if done == 1 and (error.status is None or error.status in HOPELESS):
                 raise error
             known = error.status is not None
             keeper.fail(name, f"status {error.status}" if known else "unreachable")
