@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from limbeck.curate.dataset import Dataset
 from limbeck.distill.distill import distill
-from limbeck.distill.on_policy import divergence, is_own, load_teacher, own_chains
+from limbeck.distill.on_policy import beta_of, divergence, is_own, load_teacher, own_chains
 from limbeck.distill.recipes.on_policy import Settings
 from limbeck.distill.recipes.table import load_recipe, recipe_settings
 from limbeck.distill.settings import DistillSettings
@@ -74,6 +74,12 @@ def test_own_chains_begin_after_the_warm_up_in_their_share() -> None:
     own = [is_own(step, settings, chosen) for step in range(1000)]
     assert not any(own[:200])
     assert sum(own) / 800 == pytest.approx(0.3, abs=0.05)
+
+
+def test_the_warm_up_is_of_the_unbounded_divergence() -> None:
+    chosen = Settings(teacher="any", beta=0.5, warmup=0.25)
+    settings = DistillSettings(steps=8)
+    assert [beta_of(step, settings, chosen) for step in range(4)] == [0.0, 0.0, 0.5, 0.5]
 
 
 def test_an_own_chain_is_what_the_student_writes_and_all_of_it_counts(

@@ -167,7 +167,8 @@ def train_on_policy(
             _publish(optimizer.weights(), speaker)
             batch = own_chains(speaker, tokenizer, batch, room, chosen.temperature, step, settings)
             state.own_chains += len(batch)
-        nats, tokens = _learn_from(model, guide, batch, settings, chosen.beta, pad, dtype)
+        beta = beta_of(step, settings, chosen)
+        nats, tokens = _learn_from(model, guide, batch, settings, beta, pad, dtype)
         if not math.isfinite(nats):
             raise TrainingError(
                 f"the divergence from the teacher is not a number at step {step}; lower the rate"
@@ -201,6 +202,12 @@ def train_on_policy(
         accuracy=accuracy,
         history=[{"step": state.step, "accuracy": accuracy, "own_chains": state.own_chains}],
     )
+
+
+def beta_of(step: int, settings: DistillSettings, chosen: Settings) -> float:
+    """The β of a step: 0 in the warm-up. The divergence between is bounded, and hardly moves a student
+    that is far from its teacher."""
+    return 0.0 if step < chosen.warmup * settings.steps else chosen.beta
 
 
 def is_own(step: int, settings: DistillSettings, chosen: Settings) -> bool:

@@ -6,8 +6,9 @@ known (generalized knowledge distillation, Agarwal et al. 2024, arXiv 2306.13649
 P is the teacher's and Q the student's distribution of the next token; β = 0 is KL(P ‖ Q) and β = 1 is
 KL(Q ‖ P), their limits up to a factor. A share `own` of the steps (the paper's λ) learns from chains that
 the student sampled itself, the others from the chains of the data; no gradient flows through the
-sampling. The first `warmup` of the steps uses the data alone: a student from scratch has nothing to say
-yet, where the paper begins with a student that is fine-tuned already.
+sampling. The first `warmup` of the steps uses the data alone, with KL(P ‖ Q): a student from scratch has
+nothing to say yet, and the bounded divergence would hardly move it, where the paper begins with a student
+that is fine-tuned already.
 
 The teacher must be a model on this machine with the same tokenizer, since the distributions are compared
 token by token: an API gives no distributions, and another tokenizer cuts the text elsewhere. Such a
@@ -37,7 +38,7 @@ class Settings(Noun):
     own: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of the steps, after the warm-up, that learn from the student's own chains."""
     warmup: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Share of the steps at the beginning that use the data alone."""
+    """Share of the steps at the beginning that use the data alone, at β = 0."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
     """Of the sampling of own chains."""
 
