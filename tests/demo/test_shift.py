@@ -17,7 +17,7 @@ from limbeck.demo.plan import ShiftPlan, make_plan
 from limbeck.demo.run import Run
 from limbeck.demo.shift import _as_canary, _until_alarm
 from limbeck.demo.stages import Stages
-from limbeck.demo.traffic import surely_above
+from limbeck.demo.traffic import is_right, seen_of, surely_above
 from limbeck.evaluate.betting import alarm_capital
 from limbeck.evaluate.intervals import Interval
 from limbeck.evaluate.promotion import read_promotion
@@ -25,7 +25,8 @@ from limbeck.monitor.audits import Audits
 from limbeck.monitor.monitor import Monitoring
 from limbeck.monitor.settings import MonitorSettings
 from limbeck.report.summary import Look, Phase, Stretch
-from limbeck.types import Policy, Promotion
+from limbeck.store.store import Store
+from limbeck.types import Policy, Promotion, Provenance, Routing, Trace
 from limbeck.workspace import Workspace
 
 PLAN = ShiftPlan(most=100, recorded=300, after=50, stretch=25, canary_audits=10)
@@ -213,3 +214,28 @@ def test_the_band_passes_the_promise_when_the_alarm_is_raised() -> None:
         wrong = random.random(60) < rate
         raised = bool((alarm_capital(wrong, 0.05) >= 20).any())
         assert (surely_above(cast(Any, wrong), 0.05) >= 0.05 - 2e-3) is raised
+
+
+def test_a_call_that_was_drawn_and_went_to_the_teacher_is_a_reply_and_no_check(
+    run: Run, tmp_path: Path
+) -> None:
+    def trace(key: str, source: Any, *, local: bool) -> Trace:
+        return Trace(
+            task="refunds",
+            input=key,
+            raw=f"{source}\nAnswer: deny",
+            provenance=Provenance(source=source, correlation=key),
+            routing=Routing(policy="sha256:p", local=local, audit=True),
+        )
+
+    task = run.workspace.task("refunds")
+    with Store(tmp_path / "store.db") as store:
+        store.add([trace("a", "student", local=True), trace("b", "gateway", local=False)])
+        store.add([trace("a", "gateway", local=True)])
+        seen = seen_of(store, task, ["a", "b"])
+    assert {key: one.provenance.source for key, one in seen.replies.items()} == {
+        "a": "student",
+        "b": "gateway",
+    }
+    assert list(seen.checks) == ["a"]
+    assert is_right(task, seen.replies["b"], "deny")

@@ -485,7 +485,7 @@ def _named(key: str, values: list[str]) -> sa.ColumnElement[bool]:
 
 def _checks(trace: Trace) -> bool:
     """Whether the trace is what the teacher said to check a student's answer."""
-    audit = trace.routing is not None and trace.routing.audit
+    audit = trace.routing is not None and trace.routing.audit and trace.routing.local
     return audit and trace.provenance.source != "student"
 
 
