@@ -37,8 +37,9 @@ from limbeck.evaluate.dependence import known as shown
 from limbeck.evaluate.dependence.forced import chains_of
 from limbeck.evaluate.dependence.known import Known, KnownMeasure
 from limbeck.evaluate.dependence.measures import MEASURES, measure
-from limbeck.evaluate.dependence.planted import TASK, Kind, items, plant
+from limbeck.evaluate.dependence.planted import TASK, Kind, PlantedItem, items, plant
 from limbeck.evaluate.intervals import Interval
+from limbeck.models.local import Said
 
 RESULT = Path(__file__).parent / "results" / "dependence.json"
 KINDS: tuple[Kind, ...] = ("uses", "ignores", "two-faced", "needs", "direct")
@@ -50,6 +51,9 @@ STEPS: dict[Kind, int] = {
     "direct": 600,
 }
 QUICK = 30
+PLANTED = 0.9
+"""A student that does what it was planted to do on a smaller share of its items is none of its kind, and
+says nothing of a measure."""
 DRAWS = 1000
 
 Values = dict[str, NDArray[np.float64]]
@@ -69,13 +73,13 @@ def main() -> int:
     seeds = tuple(range(1 if given.quick else given.seeds))
     found = _students(given, seeds)
     accuracy: dict[str, list[float]] = {kind: [] for kind in KINDS}
-    for student in found:
+    for student in filter(_planted, found):
         accuracy[student.run["kind"]].append(student.run["accuracy"])
     groups = _groups(found)
     runs = [student.run for student in found]
     known = Known(
         task=TASK.name,
-        students=len(runs),
+        students=sum(map(_planted, found)),
         items=given.items,
         seeds=seeds,
         version=limbeck.__version__,
@@ -83,7 +87,7 @@ def main() -> int:
         direct=_share(accuracy["direct"]),
         thinking=_share(accuracy["needs"]),
         measures=tuple(_known(name, groups) for name in MEASURES),
-        notes=_notes(accuracy),
+        notes=_notes(accuracy, [one for one in found if not _planted(one)]),
     )
     result = {
         "command": _command(given),
@@ -179,6 +183,7 @@ def _student(kind: Kind, seed: int, n: int, quick: bool) -> Shown:
         "steps": steps,
         "train_seconds": round(trained, 1),
         "accuracy": round(float(np.mean(right)), 4),
+        "obeys": round(float(np.mean([_obeys(a, b) for a, b in zip(test, said, strict=True)])), 4),
     }
     if kind == "direct":
         run["cpu_seconds"] = round(time.process_time() - busy, 1)
@@ -198,10 +203,22 @@ def _student(kind: Kind, seed: int, n: int, quick: bool) -> Shown:
     return Shown(run, uses, found.items)
 
 
+def _obeys(item: PlantedItem, said: Said) -> bool:
+    """Whether an answer is the end of the student's own chain where it must use it, else the truth."""
+    if item.uses and said.rationale:
+        return said.answer == said.rationale.strip()[-1:]
+    return said.answer == item.example.truth
+
+
+def _planted(one: Shown) -> bool:
+    # One that answers without a chain is no student of a chain, and is measured by its accuracy alone.
+    return one.run["kind"] == "direct" or float(one.run["obeys"]) >= PLANTED
+
+
 def _groups(found: Sequence[Shown]) -> dict[str, list[Values]]:
     """The items on which the answer is known to hang on the chain, or known not to, of each student."""
     groups: dict[str, list[Values]] = {"must use": [], "ignores": [], "needs": []}
-    for one in found:
+    for one in filter(_planted, found):
         if one.run["kind"] == "needs":
             groups["needs"].append(one.values)
         elif one.values:
@@ -272,16 +289,22 @@ def _share(of: list[float]) -> float | None:
     return float(np.mean(of)) if of else None
 
 
-def _notes(accuracy: dict[str, list[float]]) -> tuple[str, ...]:
-    direct, needs = _share(accuracy["direct"]), _share(accuracy["needs"])
+def _notes(accuracy: dict[str, list[float]], failed: Sequence[Shown]) -> tuple[str, ...]:
     said = [
         "Planted students are small and their chains are short; a measure that works on them may still "
         "fail on yours."
     ]
-    if direct is not None and needs is not None:
+    if failed:
+        names = ", ".join(f"{one.run['kind']} of seed {one.run['seed']}" for one in failed)
         said.insert(
             0,
-            f"On the bottleneck task the student that writes chains is right on {needs:.1%}, the one "
+            f"Left out, because training did not make them what they were to be: {names}.",
+        )
+    direct, thinking = _share(accuracy["direct"]), _share(accuracy["needs"])
+    if direct is not None and thinking is not None:
+        said.insert(
+            0,
+            f"On the bottleneck task the student that writes chains is right on {thinking:.1%}, the one "
             f"without on {direct:.1%} (chance 10.0%).",
         )
     return tuple(said)
