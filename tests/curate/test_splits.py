@@ -10,7 +10,7 @@ import pytest
 
 from limbeck.curate.near import sketch
 from limbeck.curate.splits import assign, leaks, near_leaks
-from limbeck.types import SplitPlan, Task
+from limbeck.types import AnswerForm, SplitPlan, Task
 
 Frame = Callable[..., pl.DataFrame]
 PLAN = SplitPlan(train=6, validation=1, calibration=1, test=2)
@@ -20,9 +20,10 @@ def planned(task: Task) -> Task:
     return task.model_copy(update={"splits": PLAN})
 
 
-def leaked(frame: Frame, *rows: dict[str, Any]) -> list[str | None]:
+def leaked(frame: Frame, *rows: dict[str, Any], plan: SplitPlan = PLAN) -> list[str | None]:
     made = frame(*rows, split=pl.String())
-    found: list[str | None] = leaks(made).to_list()
+    task = Task(name="orders", answer=AnswerForm(kind="text"), splits=plan)
+    found: list[str | None] = leaks(made, task).to_list()
     return found
 
 
@@ -51,6 +52,42 @@ def test_a_group_stays_together_and_a_given_split_is_kept(choice_task: Task, fra
     sides = made.drop_nulls("group").group_by("group").agg(pl.col("split").n_unique())
     assert sides["split"].to_list() == [1] * 9
     assert made["split"].n_unique() > 2
+
+
+def test_whole_groups_are_kept_for_the_shifted_test_and_the_others_are_split_by_input(
+    choice_task: Task, frame: Frame
+) -> None:
+    plan = PLAN.model_copy(update={"by": "input", "shifted": 0.3})
+    rows = [{"input": f"case {n}", "group": f"customer {n % 40}"} for n in range(800)]
+    made = frame(*rows, {"input": "of nobody"})
+    made = made.with_columns(assign(made, choice_task.model_copy(update={"splits": plan})))
+    splits_of = {
+        group: set(splits)
+        for group, splits in made.drop_nulls("group").group_by("group").agg("split").iter_rows()
+    }
+    kept = [group for group, splits in splits_of.items() if splits == {"shifted"}]
+    others = [splits for group, splits in splits_of.items() if group not in kept]
+    assert 6 <= len(kept) <= 18
+    assert all("shifted" not in splits and {"train", "test"} <= splits for splits in others)
+    assert made["split"].to_list()[-1] != "shifted"
+
+
+def test_groups_may_stand_on_both_sides_where_the_task_splits_by_input(
+    frame: Frame,
+) -> None:
+    rows = [
+        {"input": "a", "group": "ann", "split": "train"},
+        {"input": "b", "group": "ann", "split": "test"},
+        {"input": "b", "group": "ann", "split": "train"},
+    ]
+    assert leaked(frame, *rows)[0] == "its group 'ann' stands in test"
+    plan = PLAN.model_copy(update={"by": "input"})
+    assert leaked(frame, *rows, plan=plan) == [None, None, "the same input stands in test"]
+
+
+def test_a_shifted_test_of_groups_wants_a_test_with_the_others() -> None:
+    with pytest.raises(ValueError, match='wanted by = "input"'):
+        SplitPlan(shifted=0.1)
 
 
 def test_a_share_of_nothing_gets_nothing(choice_task: Task, frame: Frame) -> None:

@@ -69,7 +69,7 @@ def decide(
             frame, found.hits, found.evaluation, settings.contamination, lookup
         )
         frame = _drop(frame, "contamination", pl.lit(said))
-    frame = _drop_found(frame, "leakage", splits.leaks)
+    frame = _drop_found(frame, "leakage", lambda left: splits.leaks(left, task))
     frame = _drop_found(
         frame, "near_leakage", lambda left: splits.near_leaks(left, found.inputs, _texts(left))
     )

@@ -1,7 +1,8 @@
 """Which split an input belongs to, and that it stands in no other.
 
 The split is a hash of the group (or of the input, where there is none): it does not depend on what
-else is in the store, so that an input never changes sides when more traces come in.
+else is in the store, so that an input never changes sides when more traces come in. A task that splits by
+input has its groups in every split, and may keep a share of them for the shifted test alone.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from limbeck.curate.near import Sketches, pairs_between
 from limbeck.types import Task
 
 SPLITS = ("train", "validation", "calibration", "test", "shifted")
-"""The splits of a dataset. `shifted` is only ever given with the traces."""
+"""The splits of a dataset. `shifted` is given with the traces, or a share of the groups."""
 
 PRECEDENCE = ("test", "shifted", "calibration", "validation", "train")
 """Of two splits that hold the same input, the one named first keeps it: what is reported last must
@@ -32,20 +33,25 @@ _HASHED = ("train", "validation", "calibration", "test")
 
 def assign(frame: pl.DataFrame, task: Task) -> pl.Series:
     """The split of each row of `frame`; a trace that says its split keeps it."""
-    bounds = _bounds(task)
-    rows = frame.select("fixed_split", "group", "key").iter_rows()
-    chosen = [
-        fixed or _by_hash(f"{task.name}\x1f{_unit(group, key)}", bounds)
-        for fixed, group, key in rows
-    ]
+    bounds, plan = _bounds(task), task.splits
+    chosen: list[str] = []
+    for fixed, group, key in frame.select("fixed_split", "group", "key").iter_rows():
+        if fixed:
+            chosen.append(fixed)
+        elif group is not None and _place(f"{task.name}\x1fshifted\x1f{group}") < plan.shifted:
+            chosen.append("shifted")
+        else:
+            unit = _unit(group if plan.by == "group" else None, key)
+            chosen.append(_by_hash(f"{task.name}\x1f{unit}", bounds))
     return pl.Series("split", chosen, dtype=pl.String)
 
 
-def leaks(frame: pl.DataFrame) -> pl.Series:
+def leaks(frame: pl.DataFrame, task: Task) -> pl.Series:
     """The evidence where a row's input, or its group, stands in a split of higher precedence.
 
     `frame` has `split`. A group counts only for rows whose split was hashed: where the split came
-    with the trace, its author decided what may stand on both sides. Null where nothing leaks.
+    with the trace, its author decided what may stand on both sides; and not where the task splits by
+    input. Null where nothing leaks.
     """
     ranks = frame.select(
         "key", "group", "fixed_split", pl.col("split").replace_strict(_RANK).alias("rank")
@@ -57,7 +63,7 @@ def leaks(frame: pl.DataFrame) -> pl.Series:
         "rank",
         pl.col("rank").min().over("key").alias("key_rank"),
         pl.when(pl.col("group").is_not_null() & pl.col("fixed_split").is_null())
-        .then(by_group)
+        .then(by_group if task.splits.by == "group" else pl.col("rank"))
         .otherwise(pl.col("rank"))
         .alias("group_rank"),
     )
@@ -110,12 +116,16 @@ def _unit(group: str | None, key: str) -> str:
 
 
 def _by_hash(unit: str, bounds: Sequence[tuple[str, float]]) -> str:
-    digest = hashlib.sha256(unit.encode()).digest()
-    place = int.from_bytes(digest[:8], "big") / 2**64
+    place = _place(unit)
     for split, bound in bounds:
         if place < bound:
             return split
     return "train"
+
+
+def _place(unit: str) -> float:
+    """Where a name falls between 0 and 1."""
+    return int.from_bytes(hashlib.sha256(unit.encode()).digest()[:8], "big") / 2**64
 
 
 def _bounds(task: Task) -> list[tuple[str, float]]:

@@ -242,11 +242,20 @@ class SplitPlan(Noun):
     validation: Annotated[float, Field(ge=0)] = 0.1
     calibration: Annotated[float, Field(ge=0)] = 0.1
     test: Annotated[float, Field(ge=0)] = 0.1
+    by: Literal["group", "input"] = "group"
+    """What stands in one split as a whole: a group, or only an input."""
+    shifted: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """By input: the share of the groups that only the shifted test has."""
 
     @model_validator(mode="after")
     def _something_to_train_on(self) -> SplitPlan:
         if self.train <= 0:
             raise ValueError(f"split share of train is {self.train!r}; wanted more than 0")
+        if self.shifted and self.by == "group":
+            raise ValueError(
+                f'shifted is {self.shifted!r} where groups stand in one split as a whole; wanted by = "input" '
+                "with it, so that test has the groups that were trained on"
+            )
         return self
 
 
