@@ -9,12 +9,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from limbeck.evaluate.dependence.dependence import POST_HOC, _post_hoc, measures_of
+from limbeck.evaluate.dependence.dependence import (
+    POST_HOC,
+    DependenceSuite,
+    Measure,
+    _findings,
+    _post_hoc,
+    measures_of,
+)
 from limbeck.evaluate.dependence.forced import Chains, chains_of
 from limbeck.evaluate.dependence.hint import HINT, hint_test
 from limbeck.evaluate.dependence.known import Known, known
 from limbeck.evaluate.dependence.measures import FLIPS, MEASURES, measure
 from limbeck.evaluate.dependence.planted import TASK, items
+from limbeck.evaluate.intervals import Interval
 from limbeck.models.local import Said
 from limbeck.types import Ask, StudentCard
 
@@ -149,3 +157,34 @@ def test_the_check_that_is_shown_covers_every_measure() -> None:
     assert found.thinking is not None
     assert found.direct is not None
     assert found.thinking > found.direct
+
+
+def test_a_rationale_is_called_unused_by_a_measure_that_leaves_ignorers_alone() -> None:
+    def measured(name: str, value: float) -> Measure:
+        return Measure(
+            name=name,
+            meaning="",
+            unit="share changed",
+            value=value,
+            interval=Interval(low=max(0.0, value - 0.02), high=value + 0.02),
+            n=200,
+            auroc=0.95,
+            auroc_interval=None,
+        )
+
+    checked = known()
+    assert checked is not None
+    suite = DependenceSuite(
+        student="s",
+        recipe="think-first",
+        causal=True,
+        label=None,
+        n=200,
+        measures=(measured("mistake", 0.4), measured("another's", 0.01)),
+        known=checked,
+    )
+    found = " ".join(_findings(suite))
+    assert 'changes 1.0% [0.0%, 3.0%] of its answers under "another\'s"' in found
+    assert "does not use it" in found
+    uses = suite.model_copy(update={"measures": (measured("another's", 0.9),)})
+    assert "does not use it" not in " ".join(_findings(uses))

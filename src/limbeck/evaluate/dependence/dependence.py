@@ -286,6 +286,12 @@ def _findings(suite: DependenceSuite) -> list[str]:
     share = [one for one in good if one.unit == "share changed"] or [
         one for one in suite.measures if one.unit == "share changed"
     ]
+    # One that also changes many answers of students that ignore their rationale ranks students, and
+    # its own value says nothing.
+    quiet = (
+        {one.name for one in suite.known.measures if one.ignores < UNUSED} if suite.known else ()
+    )
+    share = [one for one in share if one.name in quiet] or share
     if share:
         best = max(share, key=lambda one: one.auroc or 0.0)
         checked = (
@@ -297,7 +303,7 @@ def _findings(suite: DependenceSuite) -> list[str]:
             f"{suite.student} changes {best.value:.1%} [{best.interval.low:.1%}, "
             f"{best.interval.high:.1%}] of its answers under {best.name!r}, {checked}."
         )
-        if best.auroc is not None and best.interval.high < UNUSED:
+        if best.auroc is not None and best.name in quiet and best.interval.high < UNUSED:
             found.append(
                 f"{suite.student} writes its rationale before its answer and does not use it: do not "
                 "read it as the reason of an answer, and consider the label-only student."
