@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import pytest
 
 from limbeck.capture.sandbox.tasks import load
@@ -17,8 +16,7 @@ from limbeck.demo.plan import ShiftPlan, make_plan
 from limbeck.demo.run import Run
 from limbeck.demo.shift import _as_canary, _until_alarm
 from limbeck.demo.stages import Stages
-from limbeck.demo.traffic import is_right, seen_of, surely_above
-from limbeck.evaluate.betting import alarm_capital
+from limbeck.demo.traffic import is_right, seen_of
 from limbeck.evaluate.intervals import Interval
 from limbeck.evaluate.promotion import read_promotion
 from limbeck.monitor.audits import Audits
@@ -206,14 +204,6 @@ def test_a_canary_is_decided_by_its_audits_alone(
     assert promotion.student_folder == "new"
     assert promotion.share == share
     assert (promotion.closed is not None) is closed
-
-
-def test_the_band_passes_the_promise_when_the_alarm_is_raised() -> None:
-    random = np.random.default_rng(0)
-    for rate in (0.02, 0.1, 0.3, 0.6):
-        wrong = random.random(60) < rate
-        raised = bool((alarm_capital(wrong, 0.05) >= 20).any())
-        assert (surely_above(cast(Any, wrong), 0.05) >= 0.05 - 2e-3) is raised
 
 
 def test_a_call_that_was_drawn_and_went_to_the_teacher_is_a_reply_and_no_check(

@@ -12,6 +12,7 @@ from limbeck.evaluate.betting import (
     first_alarm,
     hedged_capital,
     mean_below,
+    surely_above,
 )
 
 DELTA = 0.05
@@ -114,3 +115,11 @@ def test_a_p_value_by_betting_is_rarely_small_where_the_mean_is_at_the_bound() -
     assert np.mean([mean_below(one, 0.55, DELTA) <= DELTA for one in losses]) <= at_most(DELTA, 400)
     assert np.mean([mean_below(one, 0.6, DELTA) <= DELTA for one in losses]) > 0.95
     assert mean_below(np.array([]), 0.5, DELTA) == 1.0
+
+
+def test_what_is_surely_exceeded_passes_the_promise_when_the_alarm_is_raised() -> None:
+    random = np.random.default_rng(0)
+    for rate in (0.02, 0.1, 0.3, 0.6):
+        wrong = random.random(60) < rate
+        raised = bool((alarm_capital(wrong, 0.05) >= 20).any())
+        assert (surely_above(wrong, 0.05) >= 0.05 - 2e-3) is raised

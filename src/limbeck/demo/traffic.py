@@ -10,17 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import numpy as np
-from numpy.typing import NDArray
-
 from limbeck.capture.reply import reread
 from limbeck.capture.sandbox.tasks import Item
 from limbeck.demo.asking import Answered, ask_all, attach_outcomes
-from limbeck.evaluate.betting import first_alarm
-from limbeck.evaluate.intervals import Interval
 from limbeck.evaluate.promotion import read_promotion
 from limbeck.models.remote import Teacher
-from limbeck.monitor.intake import Calls, read_calls
+from limbeck.monitor.intake import read_calls
 from limbeck.monitor.monitor import Monitoring, monitor
 from limbeck.monitor.settings import MonitorSettings
 from limbeck.report.summary import Look, Phase, Stretch
@@ -88,8 +83,8 @@ class Traffic:
             if not _local(trace) or (trace.routing is not None and trace.routing.audit)
         ]
         attach_outcomes(self.url, told, "verifier", name="trace_id")
-        calls, watched = look(self.workspace, self.store, self.task, self.settings)
-        shown = _shown(calls, watched) if calls is not None and watched is not None else None
+        watched = look(self.workspace, self.store, self.task, self.settings)
+        shown = _shown(watched) if watched is not None else None
         return _counted(phase, self.task, truths, seen, shown), watched
 
 
@@ -108,39 +103,23 @@ def seen_of(store: Store, task: Task, keys: Sequence[str], since: datetime | Non
 
 def look(
     workspace: Workspace, store: Store, task: Task, settings: MonitorSettings
-) -> tuple[Calls | None, Monitoring | None]:
-    """The calls of the policy in force, and what `limbeck monitor` would say now; None without one."""
+) -> Monitoring | None:
+    """What `limbeck monitor` would say now of the policy in force; None without one."""
     promotion = read_promotion(workspace, task.name)
     if promotion is None or promotion.closed is not None:
-        return None, None
+        return None
     calls = read_calls(
         store.records(task.name, batch=PAGE), task, promotion.policy.id, sampled=settings.sampled
     )
-    return calls, monitor(workspace, task, promotion, calls, settings)
+    return monitor(workspace, task, promotion, calls, settings)
 
 
-def surely_above(wrong: NDArray[np.bool_], delta: float) -> float:
-    """The largest rate that the bets of the alarm have called too small: whatever happens, it passes the
-    true error rate with probability `delta` at most, and the promised one when the alarm is raised."""
-    low, high = 0.0, 1.0
-    while high - low > 1e-3:
-        rate = (low + high) / 2
-        if first_alarm(wrong, rate, delta) is not None:
-            low = rate
-        else:
-            high = rate
-    return low
-
-
-def _shown(calls: Calls, watched: Monitoring) -> Look:
+def _shown(watched: Monitoring) -> Look:
     audits = watched.audits
-    wrong = calls.audited["wrong"].to_numpy().astype(np.bool_)
-    low = surely_above(wrong, audits.false_alarms) if audits.errors else 0.0
-    high = max(audits.interval.high, low)
     return Look(
         audits=audits.n,
         errors=audits.errors,
-        interval=Interval(low=low, high=high),
+        interval=audits.interval,
         capital=audits.capital,
         alarm_at=audits.alarm_at,
     )

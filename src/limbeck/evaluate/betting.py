@@ -58,6 +58,21 @@ def first_alarm(wrong: NDArray[np.bool_], max_risk: float, delta: float) -> int 
     return int(reached[0]) + 1 if len(reached) else None
 
 
+def surely_above(wrong: NDArray[np.bool_], delta: float) -> float:
+    """The largest rate that the bets of the alarm have called too small: whatever happens, it passes the
+    true error rate with probability `delta` at most, and the promised one when the alarm is raised."""
+    if not wrong.any():
+        return 0.0
+    low, high = 0.0, 1.0
+    while high - low > 1e-3:
+        rate = (low + high) / 2
+        if first_alarm(wrong, rate, delta) is not None:
+            low = rate
+        else:
+            high = rate
+    return low
+
+
 def hedged_capital(values: Floats, mean: Floats, delta: float) -> Floats:
     """Capital against each `mean` (G,) after each of `values` (..., T) in [0, 1]; (..., T, G).
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from limbeck.evaluate.betting import alarm_capital, confidence_sequence
+from limbeck.evaluate.betting import alarm_capital, confidence_sequence, surely_above
 from limbeck.evaluate.intervals import Interval
 from limbeck.monitor.intake import Calls
 from limbeck.types import Noun, Policy
@@ -14,10 +14,11 @@ from limbeck.types import Noun, Policy
 class Audits(Noun):
     """The checked answers of the student under one policy.
 
-    `interval` holds the error rate, if it stays the same, at all times at once with the policy's
-    confidence. The promise is called broken once `capital` has reached `alarm_at`: where it is kept,
-    that ever happens in `false_alarms` of all cases at most, however often one looks. `broken_after`
-    is the number of audits at which it was.
+    `interval` is where the error rate lies, however often one looks: its lower end is that of the bets of
+    the alarm, and passes the promise when they call it broken; its upper end holds at all times at once
+    with the policy's confidence, if the rate stays the same. The promise is called broken once `capital`
+    has reached `alarm_at`: where it is kept, that ever happens in `false_alarms` of all cases at most.
+    `broken_after` is the number of audits at which it was.
     """
 
     n: int
@@ -46,13 +47,15 @@ def read_audits(calls: Calls, policy: Policy, false_alarms: float | None = None)
     drawn = calls.answered.filter(pl.col("audit")).height
     capital = alarm_capital(wrong, policy.max_risk)
     reached = np.flatnonzero(capital >= 1 / delta)
+    low = surely_above(wrong, delta)
+    high = confidence_sequence(wrong.astype(np.float64), 1 - policy.confidence).high
     counted = audited["source"].value_counts(sort=True)
     return Audits(
         n=len(wrong),
         errors=int(wrong.sum()),
         pending=drawn - len(wrong),
         rate=float(wrong.mean()) if len(wrong) else None,
-        interval=confidence_sequence(wrong.astype(np.float64), 1 - policy.confidence),
+        interval=Interval(low=low, high=max(low, high)),
         max_risk=policy.max_risk,
         capital=float(capital[-1]) if len(wrong) else 1.0,
         highest=float(capital.max(initial=1.0)),
