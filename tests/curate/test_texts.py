@@ -21,9 +21,6 @@ def test_texts_on_disk_are_those_that_were_held(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "b.txt"]
 
 
-def test_picked_texts_are_picked_again(tmp_path: Path) -> None:
+def test_no_texts_are_gathered_where_none_is_asked_for(tmp_path: Path) -> None:
     filed = Held(pl.Series(SAID)).filed(tmp_path / "a.txt")
-    odd = filed.pick(np.array([1, 3, 5]))
-    assert odd.gather(np.array([2, 0])) == ["six", ""]
-    assert odd.pick(np.array([1])).gather(np.array([0])) == ["x" * 50]
     assert filed.gather(np.zeros(0, dtype=np.int64)) == []

@@ -7,7 +7,7 @@ gives the same. Nothing that it says of a trace depends on what else is in the b
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -156,9 +156,7 @@ def _looked_at(frame: pl.DataFrame, plan: Plan) -> tuple[pl.DataFrame, pl.DataFr
 def _sketched(given: Checking, name: str, texts: pl.Series, plan: Plan) -> Sketches:
     settings = plan.settings.duplicates
     made = sketch(texts, settings.shingle, settings.similarity, settings.numbers)
-    if given.folder is None:
-        return made
-    return replace(made, texts=made.texts.filed(given.folder / f"{name}-{given.number:06}.txt"))
+    return made if given.folder is None else made.filed(given.folder / f"{name}-{given.number:06}")
 
 
 @lru_cache(maxsize=1)

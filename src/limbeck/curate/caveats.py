@@ -31,7 +31,8 @@ _SURE = 0.001
 
 def find_caveats(rows: pl.DataFrame, summary: Summary, task: Task) -> tuple[str, ...]:
     """Sentences for a person, the gravest first."""
-    train = rows.filter(pl.col("split") == "train")
+    wanted = ("reason", "characters", "origin", "truth", "answer")
+    train = rows.lazy().filter(pl.col("split") == "train").select(wanted).collect()
     return (
         *_about_provenance(summary),
         *_about_truth(rows, summary),
@@ -75,11 +76,8 @@ def _about_truth(rows: pl.DataFrame, summary: Summary) -> Iterator[str]:
                 f"For {agreed:,} of {summary.splits[split]:,} rows of {split} the truth is the "
                 f"teacher's own answer: scores on them measure agreement, not correctness."
             )
-    lost = rows.filter(
-        (pl.col("split") != "train")
-        & (pl.col("reason") == "unknown_truth")
-        & pl.col("correct").eq(False)
-    ).height
+    unknown = (pl.col("reason") == "unknown_truth") & pl.col("correct").eq(False)
+    lost = rows.select(((pl.col("split") != "train") & unknown).sum()).item()
     if lost:
         yield (
             f"{lost:,} rows for judging were lost because their outcome says that the answer was "

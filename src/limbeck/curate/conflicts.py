@@ -48,8 +48,14 @@ def find_conflicts(
 
     `texts` gives the texts of some of `rows`.
     """
-    answered = rows.filter(
-        pl.col("answer").is_not_null() & pl.col("reason").is_in(_NO_REPLY).fill_null(False).not_()
+    replied = pl.col("reason").is_in(_NO_REPLY).fill_null(False).not_()
+    answered = (
+        rows.lazy()
+        .filter(pl.col("answer").is_not_null() & replied)
+        .select("key", "part", "row", "answer", "truth", "truth_source")
+        # Most inputs were asked once, and need not be counted.
+        .filter(pl.col("key").is_duplicated())
+        .collect()
     )
     several = answered.filter(pl.col("answer").n_unique().over("key") > 1)
     grouped = several.group_by("key").agg(

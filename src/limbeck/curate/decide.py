@@ -18,6 +18,12 @@ from limbeck.curate.settings import CurateSettings
 from limbeck.curate.truth import settle
 from limbeck.types import Task
 
+COMPARED = (
+    "at", "trace_id", "key", "group", "fixed_split", "split", "chain", "characters", "answer", "correct",
+    "text", "looked",
+)  # fmt: skip
+"""Columns that tell whether a trace repeats another."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -91,7 +97,7 @@ def decide(
             "over_budget",
             lambda left: over_budget(left, given.per_input, given.sampler, lookup),
         )
-    left = frame.filter(pl.col("reason").is_null())
+    left = _left(frame)
     repeated, clusters = duplicates.near_repeats(
         left, task, settings.duplicates, found.inputs, _texts(left)
     )
@@ -112,11 +118,16 @@ def _texts(rows: pl.DataFrame) -> Places:
     return rows["text"].to_numpy().astype(np.int64)
 
 
+def _left(frame: pl.DataFrame) -> pl.DataFrame:
+    """What is compared of the rows that nothing dropped so far."""
+    return frame.lazy().filter(pl.col("reason").is_null()).select(COMPARED).collect()
+
+
 def _drop_found(
     frame: pl.DataFrame, reason: str, find: Callable[[pl.DataFrame], pl.Series]
 ) -> pl.DataFrame:
     """Give `reason` to the rows that have none yet and that `find` has evidence against."""
-    left = frame.filter(pl.col("reason").is_null())
+    left = _left(frame)
     evidence = pl.Series([None], dtype=pl.String).new_from_index(0, frame.height)
     return _drop(frame, reason, pl.lit(evidence.scatter(left["at"], find(left))))
 

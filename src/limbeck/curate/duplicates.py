@@ -30,7 +30,7 @@ from scipy.sparse.csgraph import connected_components
 
 from limbeck.curate.frame import short_id
 from limbeck.curate.grams import WIDEST, Places
-from limbeck.curate.near import Pairs, Sketches, jaccard, pairs_among
+from limbeck.curate.near import Pairs, Sketches, pairs_among
 from limbeck.types import Noun, Task
 
 
@@ -86,7 +86,9 @@ def repeats(
     `frame` has only rows that no check dropped, and `looked`: which of the `chains` is whose.
     """
     train = pl.col("split") == "train"
-    ranked = _ranked(frame)
+    wanted = ("chain",) if chains is None else ("chain", "looked")
+    # An input that was asked once repeats none.
+    ranked = _ranked(_numbered(frame, *wanted).filter(pl.col("key").is_duplicated()))
     # A chain that is there already teaches nothing new, even where several chains are wanted.
     copy = pl.struct(pl.col("chain").fill_null(0), "key").is_first_distinct()
     ranked = ranked.with_columns(
@@ -104,11 +106,7 @@ def repeats(
     many = (pl.col("chains") >= allowed) & ~(train & pl.lit(unlimited))
     repeated = (pl.col("place") > 0) & (~pl.col("new") | many)
     said = pl.format("the same input is kept as {}", short_id("kept"))
-    return (
-        ranked.select("stood", pl.when(repeated).then(said).alias("evidence"))
-        .sort("stood")
-        .get_column("evidence")
-    )
+    return _evidence(frame.height, ranked.filter(repeated).select("stood", said.alias("said")))
 
 
 def near_repeats(
@@ -119,14 +117,13 @@ def near_repeats(
     `rows` says which of the `sketches` is that of each row's input. Without `settings.near` nothing
     is dropped, and the clusters are counted all the same.
     """
-    best = in_preference(frame.with_columns(text=pl.Series(rows)))
+    best = in_preference(frame.with_columns(text=pl.Series(rows)), "text", "answer")
     texts = sketches.pick(best["text"].to_numpy())
     if task.answer.kind in ("choice", "number", "json"):
         texts = texts.apart(best["answer"])
     thinned = thin(texts, once=not settings.near)
-    nothing = pl.Series("evidence", [None] * frame.height, dtype=pl.String)
     if not settings.near:
-        return nothing, thinned.clusters
+        return _evidence(frame.height), thinned.clusters
     dropped = np.flatnonzero(thinned.stand_in >= 0)
     kept = best["trace_id"].gather(thinned.stand_in[dropped])
     lost = pl.DataFrame(
@@ -137,14 +134,14 @@ def near_repeats(
         }
     )
     said = pl.format("its input is {} % that of {}, which is kept", "percent", short_id("kept"))
-    found = frame.select("key", "split").join(lost, on="key", how="left", maintain_order="left")
-    mine = pl.when(pl.col("split") == "train").then(said)
-    return found.select(mine.alias("evidence")).get_column("evidence"), thinned.clusters
+    train = _numbered(frame).filter(pl.col("split") == "train")
+    found = train.join(lost, on="key").select("stood", said.alias("said"))
+    return _evidence(frame.height, found), thinned.clusters
 
 
-def in_preference(frame: pl.DataFrame) -> pl.DataFrame:
-    """The best training row of each input, the best input first."""
-    train = frame.filter(pl.col("split") == "train")
+def in_preference(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    """The best training row of each input, the best input first, with `trace_id`, `key` and `columns`."""
+    train = _numbered(frame, *columns).filter(pl.col("split") == "train")
     # Several chains of one input are one text, which its best trace stands for.
     best = _ranked(train).unique("key", keep="first", maintain_order=True)
     return best.sort(*_preference(), nulls_last=True)
@@ -176,7 +173,7 @@ def thin(sketches: Sketches, once: bool = False, *, measured: bool = True) -> Th
         stand_in[moved] = stand_in[stand_in[moved]]
     similarity = np.zeros(len(sketches))
     if measured:
-        similarity[dropped] = jaccard(sketches.texts, stand_in[dropped], dropped, sketches.width)
+        similarity[dropped] = sketches.jaccard(stand_in[dropped], dropped)
     return Thinned(stand_in, similarity, clusters)
 
 
@@ -210,18 +207,26 @@ def _clusters(pairs: Pairs, count: int) -> Clusters:
 
 def _near_copies(ranked: pl.DataFrame, chains: Sketches) -> pl.Series:
     """Which rows have nearly the chain of a better row of the same input."""
-    # Of most inputs there is one row, which is no copy whatever its chain.
-    several = ranked["key"].is_duplicated().arg_true()
-    asked = ranked.select("looked", "key")[several]
-    own = chains.pick(asked["looked"].to_numpy().astype(np.int64))
-    copies = np.zeros(ranked.height, dtype=np.bool_)
-    copies[several.to_numpy()] = thin(own.apart(asked["key"]), measured=False).stand_in >= 0
+    own = chains.pick(ranked["looked"].to_numpy().astype(np.int64))
+    copies = thin(own.apart(ranked["key"]), measured=False).stand_in >= 0
     return pl.Series(copies) & ranked["characters"].is_not_null()
 
 
-def _ranked(frame: pl.DataFrame) -> pl.DataFrame:
-    """`frame` by input, the best row of each first, with `stood`, where each stood before."""
-    return frame.with_row_index("stood").sort(pl.col("key"), *_preference(), nulls_last=True)
+def _numbered(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    """What is needed to choose the best rows, `columns`, and `stood`, where each row stands."""
+    wanted = ("trace_id", "key", "split", "correct", "characters", *columns)
+    return frame.select(wanted).with_row_index("stood")
+
+
+def _ranked(rows: pl.DataFrame) -> pl.DataFrame:
+    """Numbered `rows` by input, the best of each first."""
+    return rows.sort(pl.col("key"), *_preference(), nulls_last=True)
+
+
+def _evidence(count: int, found: pl.DataFrame | None = None) -> pl.Series:
+    """Null for each of `count` rows, but what is `said` of the one that `stood` there."""
+    evidence = pl.Series("evidence", [None], dtype=pl.String).new_from_index(0, count)
+    return evidence if found is None else evidence.scatter(found["stood"], found["said"])
 
 
 def _preference() -> tuple[pl.Expr, ...]:

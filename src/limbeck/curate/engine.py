@@ -38,6 +38,9 @@ class Engine(Protocol):
 
     def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]: ...
 
+    def rest(self) -> None:
+        """Give back what is held between two maps: there is something else to do."""
+
     def close(self) -> None: ...
 
 
@@ -48,6 +51,9 @@ class Here:
 
     def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
         return map(function, items)
+
+    def rest(self) -> None:
+        pass
 
     def close(self) -> None:
         pass
@@ -86,6 +92,10 @@ class Pool:
                     continue
                 waiting.popleft()
                 yield found
+
+    def rest(self) -> None:
+        # A worker at rest holds 100 MB and more, and another is there in a second.
+        self.close()
 
     def close(self) -> None:
         if self._pool is not None:

@@ -65,6 +65,7 @@ def inspect(
         with disk(place):
             rows = settle(work.read(chain(first, batches)), task)
             rows, found, failures = work.check(rows, evaluation)
+        work.rest()
         work.tell("looking for duplicates", rows.height)
         decided = decide(rows, found, task, settings, lambda at: work.originals.texts(rows[at]))
         summary = summarize(decided, task, work.originals.texts)
@@ -94,6 +95,10 @@ class _Inspection:
         self._progress = progress
         self._parts: list[Part] = []
         self.originals = Originals(self._parts, spill, engine)
+
+    def rest(self) -> None:
+        """All is read: what compares the traces with each other has the memory for itself."""
+        self._engine.rest()
 
     def tell(self, what: str, count: int) -> None:
         if self._progress is not None:

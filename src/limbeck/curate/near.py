@@ -11,8 +11,9 @@ square, even where all of them fill one template.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from limbeck.curate.grams import Places, Words64, chunks, clean, hash_texts, mix, pieces, spans
+from limbeck.curate.numbers import Marks, Numbers, band_of, marks_of
 from limbeck.curate.texts import Held, Texts, all_of
 
 BINS = 128
@@ -44,26 +46,55 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Sketches:
-    """What is remembered of N texts: `bands` (N, B), `marks` (N, BINS), and the cleaned texts."""
+    """What is remembered of N texts, those at the `rows` of all cleaned `texts` and their `numbers`.
+
+    Texts whose `sides` (N,) differ are never near each other; without them any two may be.
+    """
 
     texts: Texts
-    bands: Words64
-    marks: npt.NDArray[np.uint8]
+    numbers: tuple[Numbers, ...]
+    rows: npt.NDArray[np.int32]
     width: int
     similarity: float
+    sides: Words64 | None = None
 
     def __len__(self) -> int:
-        return len(self.bands)
+        return self.rows.size
+
+    @property
+    def bands(self) -> int:
+        """How many hashes of a text there are."""
+        return self.numbers[0].shape[1]
+
+    def band(self, band: int) -> Words64:
+        """One hash of each text, (N,)."""
+        found = band_of(self.numbers, band)[self.rows]
+        return found if self.sides is None else found ^ self.sides
+
+    def marks(self, rows: Places) -> Marks:
+        """The numbers of the sketches of some of them, (R, BINS)."""
+        return marks_of(self.numbers, self.rows[rows])
+
+    def jaccard(self, left: Places, right: Places) -> npt.NDArray[np.float64]:
+        """How near the two of each pair are, (P,)."""
+        first, second = (self.rows[side].astype(np.int64) for side in (left, right))
+        return jaccard(self.texts, first, second, self.width)
 
     def pick(self, rows: Places) -> Sketches:
         """The sketches of `rows`, in that order."""
-        texts = self.texts.pick(rows)
-        return replace(self, texts=texts, bands=self.bands[rows], marks=self.marks[rows])
+        sides = None if self.sides is None else self.sides[rows]
+        return replace(self, rows=self.rows[rows], sides=sides)
 
     def apart(self, values: pl.Series) -> Sketches:
         """The same, but texts whose `values` differ are never near each other."""
-        marks = hash_texts(values.cast(pl.String).fill_null("\x1f").to_list())
-        return replace(self, bands=self.bands ^ marks[:, None])
+        sides = _hashed(values)
+        return replace(self, sides=sides if self.sides is None else self.sides ^ sides)
+
+    def filed(self, name: Path) -> Sketches:
+        """The same of one batch, with its texts and numbers in files of that name."""
+        [numbers] = self.numbers
+        filed = numbers.filed(name.with_suffix(".numbers"))
+        return replace(self, texts=self.texts.filed(name.with_suffix(".txt")), numbers=(filed,))
 
 
 @dataclass(frozen=True)
@@ -84,16 +115,16 @@ def sketch(texts: pl.Series, width: int, similarity: float, numbers: bool) -> Sk
     cleaned = clean(texts)
     held = Held(cleaned)
     per_band = _rows_per_band(similarity)
-    bands = np.zeros((len(cleaned), BINS // per_band), dtype=np.uint64)
+    bands = np.zeros((BINS // per_band, len(cleaned)), dtype=np.uint64)
     marks = np.zeros((len(cleaned), BINS), dtype=np.uint8)
     for begin, end in chunks(held.sizes, _AT_ONCE):
         values = _sketch(cleaned[begin:end].to_list(), width)
         marks[begin:end] = values
-        bands[begin:end] = _bands(values, per_band)
-    sketches = Sketches(held, bands, marks, width, similarity)
-    if not numbers:
-        return sketches
-    return sketches.apart(cleaned.str.extract_all(r"\p{Nd}+").list.join(" "))
+        bands[:, begin:end] = _bands(values, per_band).T
+    if numbers:
+        bands ^= _hashed(cleaned.str.extract_all(r"\p{Nd}+").list.join(" "))
+    made = Numbers((len(cleaned), len(bands), BINS), bands, marks)
+    return Sketches(held, (made,), np.arange(len(cleaned), dtype=np.int32), width, similarity)
 
 
 def pairs_among(sketches: Sketches) -> Pairs:
@@ -109,22 +140,13 @@ def pairs_between(sketches: Sketches, trusted: Mask, others: Mask) -> Pairs:
     )
 
 
-def joined(parts: list[Sketches]) -> Sketches:
-    """The sketches of several batches, at least one, as those of all their texts in that order.
-
-    `parts` is empty afterwards: of a million sketches there must not be two copies.
-    """
-    first, texts = parts[0], all_of([part.texts for part in parts])
-    rows = sum(len(part) for part in parts)
-    bands = np.empty((rows, first.bands.shape[1]), dtype=first.bands.dtype)
-    marks = np.empty((rows, first.marks.shape[1]), dtype=first.marks.dtype)
-    end = rows
-    while parts:
-        part = parts.pop()
-        begin = end - len(part)
-        bands[begin:end], marks[begin:end] = part.bands, part.marks
-        end = begin
-    return replace(first, texts=texts, bands=bands, marks=marks)
+def joined(parts: Sequence[Sketches]) -> Sketches:
+    """The sketches of several batches, at least one, as those of all their texts in that order."""
+    numbers = tuple(one for part in parts for one in part.numbers)
+    rows = np.arange(sum(map(len, parts)), dtype=np.int32)
+    return replace(
+        parts[0], texts=all_of([part.texts for part in parts]), numbers=numbers, rows=rows
+    )
 
 
 def jaccard(texts: Texts, left: Places, right: Places, width: int) -> npt.NDArray[np.float64]:
@@ -192,6 +214,10 @@ def _densified(values: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
     return filled.reshape(values.shape)
 
 
+def _hashed(values: pl.Series) -> Words64:
+    return hash_texts(values.cast(pl.String).fill_null("\x1f").to_list())
+
+
 def _bands(values: npt.NDArray[np.uint32], per_band: int) -> Words64:
     """One hash a band, (N, BINS // per_band)."""
     count = BINS // per_band
@@ -208,13 +234,15 @@ def _bands(values: npt.NDArray[np.uint32], per_band: int) -> Words64:
 def _orders(sketches: Sketches) -> Iterator[tuple[Places, Words64]]:
     """For each band the rows in the order of it and of the next one, and their hashes of it. Rows that
     are alone with theirs are left out."""
-    count = sketches.bands.shape[1]
+    count = sketches.bands
+    first = following = sketches.band(0)
     for band in range(count):
-        key = np.ascontiguousarray(sketches.bands[:, band])
+        key = following
+        following = sketches.band(band + 1) if band + 1 < count else first
         rows = _in_company(key)
-        key = key[rows]
-        place = np.lexsort((sketches.bands[rows, (band + 1) % count], key))
-        yield rows[place], key[place]
+        chosen = key[rows]
+        place = np.lexsort((following[rows], chosen))
+        yield rows[place], chosen[place]
 
 
 def _in_company(keys: Words64) -> Places:
@@ -277,7 +305,7 @@ def _verified(sketches: Sketches, candidates: Iterator[tuple[Places, Places]]) -
     owner = right[likely]
     likely = np.sort(likely[np.arange(owner.size) - np.searchsorted(owner, owner) < CANDIDATES])
     left, right = left[likely], right[likely]
-    similarity = jaccard(sketches.texts, left, right, sketches.width)
+    similarity = sketches.jaccard(left, right)
     near = similarity >= sketches.similarity
     return Pairs(left[near], right[near], similarity[near], compared)
 
@@ -285,9 +313,13 @@ def _verified(sketches: Sketches, candidates: Iterator[tuple[Places, Places]]) -
 def _agreement(sketches: Sketches, left: Places, right: Places) -> Places:
     """How many numbers of the sketches of each pair are the same, (P,)."""
     found = np.zeros(left.size, dtype=np.int64)
+    asked = np.zeros(len(sketches), dtype=np.bool_)
+    asked[left] = asked[right] = True
+    marks = sketches.marks(np.flatnonzero(asked))
+    place = np.cumsum(asked, dtype=np.int32) - 1
     for begin in range(0, left.size, 16_384):
         part = slice(begin, begin + 16_384)
-        same = sketches.marks[left[part]] == sketches.marks[right[part]]
+        same = marks[place[left[part]]] == marks[place[right[part]]]
         found[part] = np.count_nonzero(same, axis=1)
     return found
 

@@ -48,6 +48,9 @@ class OnRay:
                 wanted += 1
                 yield found
 
+    def rest(self) -> None:
+        pass
+
     def close(self) -> None:
         # The cluster is the user's; Ray itself stops one that it started with this process.
         pass

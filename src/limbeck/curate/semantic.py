@@ -65,7 +65,7 @@ def semantic_repeats(
 
     `frame` has the rows that nothing dropped, with `at`, where `lookup` finds their texts.
     """
-    best = in_preference(frame)
+    best = in_preference(frame, "at", "answer")
     texts = lookup(best["at"])["input"]
     vectors = _embedded(texts, embed)
     stand_in = np.full(best.height, -1, dtype=np.int64)

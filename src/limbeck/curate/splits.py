@@ -100,15 +100,18 @@ def near_leaks(frame: pl.DataFrame, sketches: Sketches, rows: Places) -> pl.Seri
         others, first = np.unique(pairs.right[nearest], return_index=True)
         near[others] = pairs.left[nearest[first]]
         percent[others] = np.floor(pairs.similarity[nearest[first]] * 100)
-    other = frame.select("trace_id", "split")[holder[near[rows]]]
-    said = pl.format(
-        "its input is {} % that of {}, which stands in {}",
-        pl.Series(percent[rows]),
-        short_id("trace_id"),
-        pl.col("split"),
+    leaking = np.flatnonzero((near[rows] >= 0) & (ranks == best[rows]))
+    texts = rows[leaking]
+    said = frame.select("trace_id", "split")[holder[near[texts]]].select(
+        pl.format(
+            "its input is {} % that of {}, which stands in {}",
+            pl.Series(percent[texts]),
+            short_id("trace_id"),
+            pl.col("split"),
+        )
     )
-    leaks_here = pl.Series((near[rows] >= 0) & (ranks == best[rows]))
-    return other.select(pl.when(leaks_here).then(said).alias("evidence")).get_column("evidence")
+    evidence = pl.Series("evidence", [None], dtype=pl.String).new_from_index(0, frame.height)
+    return evidence.scatter(leaking, said.to_series())
 
 
 def _unit(group: str | None, key: str) -> str:

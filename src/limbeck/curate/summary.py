@@ -19,6 +19,7 @@ _NOT_A_REPLY = ("failed_call", "student_reply")
 _LEAKS = ("leakage", "near_leakage")
 _REPEATS = ("duplicate", "over_budget", "near_duplicate", "same_meaning")
 _NOT_TRUE = ("conflicting_truth", "unknown_truth")
+_COUNTED = ("split", "truth", "truth_source", "correct", "words")
 MANY_LABELS = 100
 """With more different answers than this there is no balance to show."""
 
@@ -86,8 +87,9 @@ def summarize(
 ) -> Summary:
     """The numbers of what was decided about an index; `texts` gives the texts of some of its rows."""
     rows = decided.rows
-    kept = rows.filter(pl.col("reason").is_null())
+    kept = rows.lazy().filter(pl.col("reason").is_null()).select(_COUNTED).collect()
     by_split = {name: kept.filter(pl.col("split") == name) for name in SPLITS}
+    del kept
     by_split = {k: v for k, v in by_split.items() if k != "shifted" or not v.is_empty()}
     return Summary(
         traces=rows.height,
@@ -144,7 +146,7 @@ def _funnel(rows: pl.DataFrame) -> tuple[Stage, ...]:
 
 
 def _drops(rows: pl.DataFrame) -> dict[str, dict[str, int]]:
-    dropped = rows.filter(pl.col("reason").is_not_null())
+    dropped = rows.select("reason", "split").filter(pl.col("reason").is_not_null())
     total = dropped.group_by("reason").len().sort("len", "reason", descending=[True, False])
     return {
         reason: _counts(dropped.filter(pl.col("reason") == reason), "split")

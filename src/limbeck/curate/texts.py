@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from limbeck.curate.grams import Places
+
+Numbers = npt.NDArray[np.int32]
 
 
 class Texts(Protocol):
     """N texts; `sizes` are their bytes and one more, so that no text counts for nothing, (N,)."""
 
     @property
-    def sizes(self) -> Places: ...
+    def sizes(self) -> Places | Numbers: ...
 
     def gather(self, rows: Places) -> list[str]: ...
-
-    def pick(self, rows: Places) -> Texts: ...
 
     def filed(self, path: Path) -> Texts: ...
 
@@ -41,17 +42,15 @@ class Held:
         found: list[str] = self._texts.gather(rows).to_list()
         return found
 
-    def pick(self, rows: Places) -> Held:
-        return Held(self._texts.gather(rows))
-
     def filed(self, path: Path) -> Filed:
         """The same texts, written one after the other into the file `path`."""
         half = path.with_suffix(f".{os.getpid()}.half")
         half.write_bytes("".join(self._texts.to_list()).encode())
         half.replace(path)
         sizes = self.sizes
-        files = np.zeros(sizes.size, dtype=np.int64)
-        return Filed((path,), files, np.cumsum(sizes - 1) - (sizes - 1), sizes)
+        files = np.zeros(sizes.size, dtype=np.int32)
+        starts = np.cumsum(sizes - 1) - (sizes - 1)
+        return Filed((path,), files, starts, sizes.astype(np.int32))
 
 
 @dataclass(frozen=True)
@@ -59,9 +58,9 @@ class Filed:
     """Texts in files: each begins at `starts` (N,) of the file of the number `files` (N,)."""
 
     paths: Sequence[Path]
-    files: Places
+    files: Numbers
     starts: Places
-    sizes: Places
+    sizes: Numbers
 
     def gather(self, rows: Places) -> list[str]:
         found = [""] * rows.size
@@ -75,9 +74,6 @@ class Filed:
                     opened.seek(int(self.starts[row]))
                     found[at] = opened.read(int(self.sizes[row]) - 1).decode()
         return found
-
-    def pick(self, rows: Places) -> Filed:
-        return Filed(self.paths, self.files[rows], self.starts[rows], self.sizes[rows])
 
     def filed(self, path: Path) -> Filed:
         return self
@@ -94,7 +90,9 @@ def all_of(parts: Sequence[Texts]) -> Texts:
     counts = np.cumsum([0, *(len(part.paths) for part in filed)])
     return Filed(
         [path for part in filed for path in part.paths],
-        np.concatenate([part.files + at for part, at in zip(filed, counts[:-1], strict=True)]),
+        np.concatenate(
+            [part.files + np.int32(at) for part, at in zip(filed, counts[:-1], strict=True)]
+        ),
         np.concatenate([part.starts for part in filed]),
         np.concatenate([part.sizes for part in filed]),
     )
