@@ -31,7 +31,7 @@ from limbeck.curate.examination import Examination
 from limbeck.curate.frame import Progress
 from limbeck.curate.index import INDEX, in_order
 from limbeck.curate.near import Sketches, joined
-from limbeck.curate.originals import Originals
+from limbeck.curate.originals import Originals, by_part
 from limbeck.curate.parts import Part, Spill, disk
 from limbeck.curate.settings import CurateSettings
 from limbeck.curate.sources import tables
@@ -40,6 +40,9 @@ from limbeck.curate.truth import settle
 from limbeck.store.records import Record
 from limbeck.types import Task
 
+MANY = 24
+"""With more batches than this the other processes end while traces are compared: their memory is worth
+more than the seconds that new ones take to start."""
 FEW = 3
 """So many batches stay in memory and in this process: other processes take longer to start."""
 
@@ -97,8 +100,9 @@ class _Inspection:
         self.originals = Originals(self._parts, spill, engine)
 
     def rest(self) -> None:
-        """All is read: what compares the traces with each other has the memory for itself."""
-        self._engine.rest()
+        """All is read: what compares many traces with each other has the memory for itself."""
+        if len(self._parts) > MANY:
+            self._engine.rest()
 
     def tell(self, what: str, count: int) -> None:
         if self._progress is not None:
@@ -121,7 +125,7 @@ class _Inspection:
             rows.append(read.rows)
             done += read.rows.height
             self.tell("reading traces", done)
-        return in_order(pl.concat(rows))
+        return in_order(rows)
 
     def check(
         self, rows: pl.DataFrame, evaluation: Evaluation | None
@@ -130,23 +134,33 @@ class _Inspection:
         rows = rows.with_row_index("at").with_columns(
             pl.col("key").is_first_distinct().alias("sketch")
         )
-        sought = None
-        if evaluation is not None:
-            sought = contamination.wanted(evaluation, self._settings.contamination)
-        plan = Plan(self._task, self._settings, self._learned(rows), sought)
         gathered = _Gathered()
-        for checked in self._checked(rows, plan):
+        for checked in self._checked(rows, self._planned(rows, evaluation)):
             gathered.add(checked)
         del checked
         said = pl.concat(gathered.rows).with_row_index("looked").sort("at")
         failures = pl.concat(gathered.failures)
         names = rows["trace_id"].gather(failures["at"])
         # An input was sketched where it first stands, part by part in the order of the index.
-        inputs = rows.filter("sketch").sort("part", "at").select("key").with_row_index("text")
-        rows = rows.join(inputs, on="key", how="left", maintain_order="left")
-        rows = rows.drop("at", "sketch").hstack(said.drop("at"))
+        inputs = rows.lazy().filter("sketch").select("key", "part", "at").collect()
+        inputs = inputs.sort("part", "at").select("key").with_row_index("text")
+        texts = rows.select("key").join(inputs, on="key", how="left", maintain_order="left")
+        rows = rows.drop("at", "sketch").hstack([texts["text"], *said.drop("at")])
         found = gathered.found(evaluation)
         return rows, found, failures.select(names, "check", "evidence")
+
+    def _planned(self, rows: pl.DataFrame, evaluation: Evaluation | None) -> Plan | Path:
+        """What every check must know; in a file where the texts are in files too."""
+        sought = None
+        if evaluation is not None:
+            sought = contamination.wanted(evaluation, self._settings.contamination)
+        plan = Plan(self._task, self._settings, self._learned(rows), sought)
+        if self._spill.folder is None:
+            return plan
+        path = self._spill.folder / "plan.pickle"
+        with path.open("wb") as opened:
+            pickle.dump(plan, opened)
+        return path
 
     def _learned(self, rows: pl.DataFrame) -> tuple[tuple[Check, Any], ...]:
         """The active checks, each with what it learned of a sample of the task."""
@@ -158,26 +172,22 @@ class _Inspection:
         sample = self.originals.frame(chosen).with_columns(chosen[name] for name in SETTLED)
         return tuple((check, check.learn(sample, self._task)) for check in checks)
 
-    def _checked(self, rows: pl.DataFrame, plan: Plan) -> Iterator[Checked]:
+    def _checked(self, rows: pl.DataFrame, plan: Plan | Path) -> Iterator[Checked]:
         """What was found in each part, in the order of the parts."""
-        folder = self._spill.folder
-        given: Plan | Path = plan
-        if folder is not None:
-            given = folder / "plan.pickle"
-            given.write_bytes(pickle.dumps(plan))
         chosen = rows.select("part", "row", "at", "sketch", *SETTLED)
         items = [
             Checking(
-                number=int(part),
-                part=self._parts[int(part)],
-                rows=self._spill.keep(f"settled-{int(part):06}", some.drop("part")),
-                plan=given,
-                folder=folder,
+                number=part,
+                part=self._parts[part],
+                rows=self._spill.keep(f"settled-{part:06}", some),
+                plan=plan,
+                folder=self._spill.folder,
             )
-            for (part,), some in sorted(chosen.partition_by("part", as_dict=True).items())
+            for part, some in by_part(chosen)
         ]
         if not items:
             items = [Checking(0, self._parts[0], Part(chosen.drop("part")), plan, None)]
+        del chosen
         done = 0
         for checked in self._engine.map(check_batch, items):
             done += checked.rows.height

@@ -47,15 +47,16 @@ class Originals:
         numbered = rows.with_row_index("rank")
         items = [
             Placing(
-                number=int(part),
-                part=self._parts[int(part)],
-                rows=self._spill.keep(f"decided-{int(part):06}", some.drop("part")),
+                number=part,
+                part=self._parts[part],
+                rows=self._spill.keep(f"decided-{part:06}", some),
                 columns=tuple(columns),
                 size=TABLE,
                 folder=self._spill.folder,
             )
-            for (part,), some in numbered.partition_by("part", as_dict=True).items()
+            for part, some in by_part(numbered)
         ]
+        del numbered
         pieces: dict[int, list[Part]] = {}
         for placed in self._engine.map(place_batch, items):
             for number, piece in placed.items():
@@ -70,6 +71,13 @@ class Originals:
         """Give the space back; nothing can be looked up any more."""
         self._engine.close()
         self._spill.close()
+
+
+def by_part(rows: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
+    """The number of each part and its `rows` without that number, one part after the other: all of them
+    at once would be a second copy of the index."""
+    for part in rows["part"].unique().sort():
+        yield part, rows.filter(pl.col("part") == part).drop("part")
 
 
 def _picked(frame: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:

@@ -25,9 +25,18 @@ def settle(frame: pl.DataFrame, task: Task, votes: pl.Series | None = None) -> p
     """
     voting = pl.lit(False) if votes is None else votes
     rows = frame.select("key", "answer", "outcome_source", "correct", *_said(), votes=voting)
-    settled = _by_input(rows, task)
-    known = rows.select("key", "answer", "correct").join(
-        settled, on="key", how="left", maintain_order="left"
+    several = pl.col("key").is_duplicated()
+    settled = _by_input(rows.filter(several), task)
+    known = (
+        rows.select("key", "answer", "correct", several.alias("several"), *_alone())
+        .join(settled, on="key", how="left", maintain_order="left")
+        .select(
+            "answer",
+            "correct",
+            pl.when("several").then("truth").otherwise("own_truth").alias("truth"),
+            pl.when("several").then("truth_source").otherwise("own_source").alias("truth_source"),
+            "conflict",
+        )
     )
     return frame.with_columns(
         known.select("truth", "truth_source", "conflict", _correct(known, task))
@@ -46,6 +55,21 @@ def _said() -> tuple[pl.Expr, pl.Expr]:
     )
     trust = pl.col("outcome_source").replace_strict(TRUST, return_dtype=pl.Int8)
     return said.alias("said"), pl.when(said.is_not_null()).then(trust).alias("trust")
+
+
+def _alone() -> tuple[pl.Expr, pl.Expr]:
+    """The truth of an input that was asked once, and its source: what `_by_input` finds of most inputs,
+    with less work."""
+    told = pl.col("trust").is_not_null()
+    silent = pl.col("correct").is_null() & pl.col("outcome_source").is_null()
+    truth = pl.when(told).then("said").when(silent & pl.col("votes")).then("answer")
+    source = (
+        pl.when(told)
+        .then(pl.col("trust").replace_strict(_SOURCES, return_dtype=pl.String))
+        .when(truth.is_not_null())
+        .then(pl.lit(_AGREEMENT))
+    )
+    return truth.alias("own_truth"), source.alias("own_source")
 
 
 def _by_input(rows: pl.DataFrame, task: Task) -> pl.DataFrame:
