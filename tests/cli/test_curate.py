@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,43 @@ def test_an_evaluation_set_is_kept_out_of_training(
     assert summary["near"] == {"clusters": 0, "inputs": 0, "largest": 0}
     assert main([*run, "--contaminated-by", str(tmp_path / "none.jsonl")]) == 1
     assert "none.jsonl: cannot be opened" in capsys.readouterr().err
+
+
+def test_only_calls_since_a_time_judge(
+    filled: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # `add` gives the traces no time: they could be of any, and may judge.
+    late = [
+        Trace(
+            task="triage",
+            input=f"{'late' if day > 14 else 'early'} case {n}",
+            raw=f"Rule {n} is clear.\nAnswer: {LABELS[n % 3]}",
+            provenance=Provenance(source="gateway", generator="gpt-x"),
+            created_at=datetime(2026, 5, day, tzinfo=UTC),
+        )
+        for day in (1, 28)
+        for n in range(60)
+    ]
+    with Store(filled.store_url) as store:
+        store.add(late)
+        store.attach(
+            Outcome(trace_id=trace.id, value=LABELS[n % 3], source="gold")
+            for n, trace in enumerate(late)
+        )
+    assert main(["curate", "--task", "triage", "--judge-since", "2026-05-15"]) == 0
+    [name] = written(filled)
+    dataset = read_dataset(filled.datasets / name)
+    judged = [
+        example.input
+        for split in ("validation", "calibration", "test")
+        for example in dataset.split(split)
+    ]
+    assert any(text.startswith("late") for text in judged)
+    assert not any(text.startswith("early") for text in judged)
+    assert any(example.input.startswith("early") for example in dataset.split("train"))
+    capsys.readouterr()
+    assert main(["curate", "--task", "triage", "--judge-since", "May"]) == 2
+    assert "wanted a time such as 2026-11-01" in capsys.readouterr().err
 
 
 def test_two_datasets_are_compared_by_name(

@@ -181,8 +181,11 @@ def test_the_next_student_is_made_as_the_last_one_was(
     real = main
     monkeypatch.setattr("limbeck.cli.app.main", run)
     assert real(["monitor", "--task", "refunds", "--act"]) == 3
+    # What was recorded before the error rate rose only trains.
+    *curate, since = steps.pop(0)
+    assert curate == ["curate", "--task", "refunds", "--judge-since"]
+    assert datetime.fromisoformat(since) <= datetime.now(UTC)
     assert steps == [
-        ["curate", "--task", "refunds"],
         ["distill", "refunds", "--recipe", "label", "--student", "nano"],
         ["evaluate", "refunds-label-s1"],
         ["calibrate", "refunds-label-s1"],

@@ -85,6 +85,15 @@ def test_groups_may_stand_on_both_sides_where_the_task_splits_by_input(
     assert leaked(frame, *rows, plan=plan) == [None, None, "the same input stands in test"]
 
 
+def test_early_calls_only_train(choice_task: Task, frame: Frame) -> None:
+    rows = [{"input": f"case {n}", "early": n < 50} for n in range(100)]
+    given = {"input": "given", "early": True, "fixed_split": "test"}
+    found = assign(frame(*rows, given), planned(choice_task)).to_list()
+    assert set(found[:50]) == {"train"}
+    assert set(found[50:100]) == {"train", "validation", "calibration", "test"}
+    assert found[100] == "test"
+
+
 def test_a_shifted_test_of_groups_wants_a_test_with_the_others() -> None:
     with pytest.raises(ValueError, match='wanted by = "input"'):
         SplitPlan(shifted=0.1)

@@ -11,6 +11,7 @@ from limbeck.evaluate.betting import (
     confidence_sequence,
     first_alarm,
     hedged_capital,
+    likely_rise,
     mean_below,
     surely_above,
 )
@@ -123,3 +124,10 @@ def test_what_is_surely_exceeded_passes_the_promise_when_the_alarm_is_raised() -
         wrong = random.random(60) < rate
         raised = bool((alarm_capital(wrong, 0.05) >= 20).any())
         assert (surely_above(wrong, 0.05) >= 0.05 - 2e-3) is raised
+
+
+def test_a_rise_is_found_near_where_it_was_and_at_the_start_where_it_was_always() -> None:
+    random = np.random.default_rng(3)
+    early, late = random.random(400) < 0.03, random.random(60) < 0.4
+    assert abs(likely_rise(np.concatenate([early, late]), 0.05) - 400) <= 12
+    assert likely_rise(late, 0.05) <= 3

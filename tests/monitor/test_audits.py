@@ -27,6 +27,7 @@ def test_a_kept_promise_is_not_called_broken(
     assert not found.broken
     assert (found.n, found.errors, found.pending) == (400, sum(wrong), 0)
     assert found.interval.low < 0.02 < found.interval.high
+    assert found.rose_at is None
     assert found.sources == {"gold": 400}
     assert found.alarm_at == pytest.approx(20)
     assert found.false_alarms == pytest.approx(0.05)
@@ -39,6 +40,8 @@ def test_a_broken_promise_stays_broken_though_it_gets_better_again(
     found = read_audits(audited(read, call, outcome, wrong), policy())
     assert found.broken_after is not None
     assert found.broken_after < 40
+    assert found.interval.low >= 0.05 - 2e-3
+    assert found.rose_at is not None
     assert found.capital < found.alarm_at < found.highest
     assert found.highest == pytest.approx(alarm_capital(np.array(wrong), 0.05).max())
 

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +32,7 @@ from limbeck.curate.sources import PAGE
 from limbeck.curate.summary import Summary
 from limbeck.errors import UsageError
 from limbeck.store.store import Store
+from limbeck.types import SplitPlan, Task
 from limbeck.workspace import Workspace
 
 _SHOWN = 4_000
@@ -64,6 +66,14 @@ def command(
             "--contaminated-by",
             metavar="FILE",
             help="An evaluation set: traces that have one of its texts are not trained on.",
+        ),
+    ] = None,
+    judge_since: Annotated[
+        str | None,
+        typer.Option(
+            "--judge-since",
+            metavar="TIME",
+            help="Calls recorded before it only train: what is promised rests on later ones.",
         ),
     ] = None,
     judged_by: Annotated[
@@ -103,6 +113,8 @@ def command(
     if task is None:
         raise UsageError("no task is named; wanted: limbeck curate --task NAME")
     spec = workspace.task(task)
+    if judge_since is not None:
+        spec = _since(spec, judge_since)
     given = [workspace.settings.curate, parse_settings(set_ or [])]
     if judged_by is not None or opinions_of(workspace, task).exists():
         given.insert(0, {"judge": {"opinions": f"judge/{task}.jsonl"}})
@@ -145,6 +157,18 @@ def command(
     _show(Console(), examined, info)
     for line in lines(judged) if judged is not None else ():
         print(line)
+
+
+def _since(task: Task, said: str) -> Task:
+    """The task, whose calls before that time only train."""
+    try:
+        at = datetime.fromisoformat(said)
+    except ValueError:
+        raise UsageError(
+            f"--judge-since is {said!r}; wanted a time such as 2026-11-01 or 2026-11-01T08:00:00+00:00"
+        ) from None
+    plan = SplitPlan.model_validate({**task.splits.model_dump(), "judge_since": at})
+    return task.model_copy(update={"splits": plan})
 
 
 def _compare(what: Sequence[str], workspace: Workspace, as_json: bool) -> None:

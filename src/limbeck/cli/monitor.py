@@ -119,14 +119,17 @@ def _confirmed(workspace: Workspace, found: Monitoring, settings: MonitorSetting
 def _next_student(workspace: Workspace, task: Task, found: Monitoring) -> str:
     """Curates, distills as the last student was, evaluates and calibrates; returns its name.
 
-    It is not promoted: whoever reads the evaluation does that.
+    It is not promoted: whoever reads the evaluation does that. Where the error rate rose, what was
+    recorded before only trains, and the new promise rests on the calls since.
     """
     from limbeck.cli.app import main
 
     card = read_card(workspace.students / found.student)
     before = {path.name for path in workspace.students.iterdir()}
+    since = found.audits.rose_at
+    fresh = ["--judge-since", since.isoformat()] if since is not None else []
     steps = [
-        ["curate", "--task", task.name],
+        ["curate", "--task", task.name, *fresh],
         ["distill", task.name, "--recipe", card.recipe, "--student", card.base],
     ]
     with redirect_stdout(sys.stderr):
@@ -187,7 +190,9 @@ def _lines(found: Monitoring) -> Iterator[str]:
     for reason in found.retrain.why:
         yield f"retrain     {reason}"
     if found.retrain.recommended:
-        yield f"next        limbeck curate --task {found.task}, then limbeck distill {found.task}"
+        rose = found.audits.rose_at
+        since = f" --judge-since {rose.isoformat()}" if rose is not None else ""
+        yield f"next        limbeck curate --task {found.task}{since}, then limbeck distill {found.task}"
 
 
 def _capital(value: float) -> str:

@@ -6,6 +6,7 @@ The fields are validated as those of the nouns are, by the same types; only no o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple, NotRequired, cast
 
@@ -35,6 +36,7 @@ class Call(NamedTuple):
     generator: str
     simulated: bool
     licence: str | None
+    created_at: datetime | None
 
 
 class Told(NamedTuple):
@@ -51,7 +53,7 @@ def call_of(trace: Trace) -> Call:
     return Call(
         trace.input, trace.choices, trace.raw, trace.thinking, trace.blocks, trace.rationale,
         trace.answer, trace.status, trace.stop_reason, trace.group, trace.split, origin.source,
-        origin.generator, origin.simulated, origin.licence,
+        origin.generator, origin.simulated, origin.licence, trace.created_at,
     )  # fmt: skip
 
 
@@ -72,7 +74,7 @@ def read_call(content: str) -> Call:
         said["input"], get("choices", ()), get("raw"), get("thinking"), get("blocks"),
         get("rationale"), get("answer"), get("status", "ok"), get("stop_reason"), get("group"),
         get("split"), origin["source"], origin.get("generator", "unknown"),
-        origin.get("simulated", False), origin.get("licence"),
+        origin.get("simulated", False), origin.get("licence"), get("created_at"),
     )  # fmt: skip
 
 

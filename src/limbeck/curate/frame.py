@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any
@@ -26,6 +27,7 @@ COLUMNS = pl.Schema(
         "key": pl.String(),
         "group": pl.String(),
         "fixed_split": pl.String(),
+        "early": pl.Boolean(),
         "rationale": pl.String(),
         "origin": pl.String(),
         "answer": pl.String(),
@@ -47,7 +49,8 @@ COLUMNS = pl.Schema(
 )
 """One row a trace, in the order of the ids.
 
-`key` is the same for two traces that ask the same. `answer` is normalized, null where it is not in
+`key` is the same for two traces that ask the same. `early` calls were recorded before those that may
+judge. `answer` is normalized, null where it is not in
 the task's form; `answer_raw` is as read, and `repaired` what was written where that had to be changed
 to be in form. `outcome` is the normalized value of the outcome,
 `correct` whether the answer is right by it; both are null where nobody knows.
@@ -193,6 +196,13 @@ class _Answers:
         return self._same[key]
 
 
+def _is_early(task: Task, call: Call) -> bool:
+    since, at = task.splits.judge_since, call.created_at
+    if since is None or at is None:
+        return False
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)) < since
+
+
 def _row(name: str, call: Call, told: Told | None, answers: _Answers, asked: PostHoc | None) -> Row:
     task = answers.task
     rationale, written, ran_on = call.rationale, call.answer, False
@@ -218,6 +228,7 @@ def _row(name: str, call: Call, told: Told | None, answers: _Answers, asked: Pos
         input_key(call.input, call.choices),
         call.group,
         call.split,
+        _is_early(task, call),
         chain or None,
         rationale.origin if rationale is not None and chain else None,
         answer,

@@ -35,9 +35,10 @@ def assign(frame: pl.DataFrame, task: Task) -> pl.Series:
     """The split of each row of `frame`; a trace that says its split keeps it."""
     bounds, plan = _bounds(task), task.splits
     chosen: list[str] = []
-    for fixed, group, key in frame.select("fixed_split", "group", "key").iter_rows():
-        if fixed:
-            chosen.append(fixed)
+    columns = ("fixed_split", "early", "group", "key")
+    for fixed, early, group, key in frame.select(columns).iter_rows():
+        if fixed or early:
+            chosen.append(fixed or "train")
         elif group is not None and _place(f"{task.name}\x1fshifted\x1f{group}") < plan.shifted:
             chosen.append("shifted")
         else:

@@ -58,6 +58,15 @@ def first_alarm(wrong: NDArray[np.bool_], max_risk: float, delta: float) -> int 
     return int(reached[0]) + 1 if len(reached) else None
 
 
+def likely_rise(wrong: NDArray[np.bool_], max_risk: float) -> int:
+    """The outcome from which on the error rate has most likely been above `max_risk`: where the sum of
+    the log odds against it was least (Page 1954, "Continuous inspection schemes")."""
+    odds = ODDS[len(ODDS) // 2]
+    rate = odds * max_risk / (1 - max_risk + odds * max_risk)
+    odds_against = np.where(wrong, math.log(rate / max_risk), math.log((1 - rate) / (1 - max_risk)))
+    return int(np.argmin(np.concatenate([[0.0], np.cumsum(odds_against)[:-1]])))
+
+
 def surely_above(wrong: NDArray[np.bool_], delta: float) -> float:
     """The largest rate that the bets of the alarm have called too small: whatever happens, it passes the
     true error rate with probability `delta` at most, and the promised one when the alarm is raised."""

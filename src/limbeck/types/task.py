@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from limbeck.types.noun import Noun, canonical_json, text_hash
 
@@ -246,6 +253,14 @@ class SplitPlan(Noun):
     """What stands in one split as a whole: a group, or only an input."""
     shifted: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """By input: the share of the groups that only the shifted test has."""
+    judge_since: datetime | None = None
+    """Calls recorded before it only train, so that what is promised rests on calls like those to come. A
+    time without a zone is UTC."""
+
+    @field_validator("judge_since")
+    @classmethod
+    def _with_a_zone(cls, at: datetime | None) -> datetime | None:
+        return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
 
     @model_validator(mode="after")
     def _something_to_train_on(self) -> SplitPlan:
