@@ -25,3 +25,11 @@ def test_without_ray_the_command_that_installs_it_is_named(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "ray.data", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'limbeck\[ray\]'"):
         open_engine("ray", None)
+
+
+def test_a_pool_that_has_rested_works_again() -> None:
+    pool = Pool(2)
+    assert list(pool.map(abs, [-1, 2])) == [1, 2]
+    pool.rest()
+    assert list(pool.map(abs, [-3])) == [3]
+    pool.close()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import polars as pl
+import pytest
 
 from limbeck.curate.truth import settle
 from limbeck.types import Task
@@ -37,6 +38,25 @@ def test_the_truth_of_an_input_holds_for_all_its_traces(choice_task: Task, frame
         {"answer": None},
     )
     assert found == [("deny", "human", True), ("deny", "human", False), ("deny", "human", False)]
+
+
+@pytest.mark.parametrize("vote", [True, False])
+@pytest.mark.parametrize("answer", ["deny", "refund", None])
+@pytest.mark.parametrize("outcome", ["deny", None])
+@pytest.mark.parametrize("source", ["human", None])
+@pytest.mark.parametrize("correct", [True, False, None])
+def test_an_input_that_was_asked_once_has_the_truth_of_one_that_was_asked_twice_alike(
+    choice_task: Task,
+    frame: Frame,
+    vote: bool,
+    answer: str | None,
+    outcome: str | None,
+    source: str | None,
+    correct: bool | None,
+) -> None:
+    row = {"answer": answer, "outcome": outcome, "outcome_source": source, "correct": correct}
+    once = settled(frame, choice_task, row, vote=vote)
+    assert settled(frame, choice_task, row, row, vote=vote) == once * 2
 
 
 def test_the_most_trusted_source_wins(choice_task: Task, frame: Frame) -> None:
