@@ -36,8 +36,10 @@ quick: $(STAMP)
 test: $(STAMP) check
 	$(BIN)/python -m pytest -m 'not slow' $(WORKERS)
 
-# The official JavaScript clients are asked through the gateway where there is Node.
+# Ray is large, and only the slow tests want it. The official JavaScript clients are asked through the gateway
+# where there is Node.
 test-all: $(STAMP) check
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,ray]' || echo "Ray could not be installed; its tests are skipped" >&2
 	@if command -v npm >/dev/null 2>&1; then npm install --silent --no-fund --no-audit --prefix tests/js || echo "the JavaScript clients could not be installed; their tests are skipped" >&2; fi
 	$(BIN)/python -m pytest $(WORKERS)
 
