@@ -9,20 +9,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+from tests.students import TEXTS, chance_student
 
-from limbeck.distill.students import save_model
-from limbeck.distill.tokens import train_tokenizer
 from limbeck.errors import StudentError
 from limbeck.models.controls import control_token
 from limbeck.models.local import Student
 from limbeck.models.local.engine import Engine
 from limbeck.models.local.requests import Piece, Request
 from limbeck.models.local.worker import Worker
-from limbeck.types import AnswerForm, Ask, StudentCard, Task
 
 ROOM = 30
-TEXTS = [f"the order {n} is late by {n} days and the client asks again" for n in range(40)]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -37,47 +33,9 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A student with the weights of chance: what it writes is nonsense, and the same each time."""
-    tokenizer: PreTrainedTokenizerBase = train_tokenizer(TEXTS, 400)
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=448,
-            hidden_size=32,
-            intermediate_size=48,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            max_position_embeddings=256,
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            bos_token_id=None,
-        )
+    return chance_student(
+        tmp_path_factory.mktemp("students") / "orders", layers=2, heads=4, room=ROOM
     )
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                parameter.mul_(5)
-    made = tmp_path_factory.mktemp("students") / "orders"
-    save_model(model, tokenizer, {}, made)
-    card = StudentCard(
-        task=Task(name="orders", answer=AnswerForm(kind="text")),
-        recipe="label",
-        ask=Ask(control="answer", order="answer", causal=False),
-        base="nano",
-        parameters=1,
-        dataset="sha256:0",
-        train_examples=40,
-        skeleton="sha256:0",
-        simulated=True,
-        seed=0,
-        steps=1,
-        tokens_seen=1,
-        seconds=1.0,
-        max_new_tokens=ROOM,
-        weights="sha256:0",
-        version="0",
-    )
-    (made / "limbeck.json").write_text(card.model_dump_json())
-    return made
 
 
 @pytest.fixture(scope="module")

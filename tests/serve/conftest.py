@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from limbeck.models.dialects.table import TABLE
 from limbeck.serve.gateway import Gateway
 from limbeck.serve.running import running_in_thread
 from limbeck.serve.settings import GatewaySettings
@@ -161,59 +162,16 @@ def gateway(
     return run
 
 
+@pytest.fixture(params=sorted(TABLE))
+def name(request: pytest.FixtureRequest) -> str:
+    """A dialect of the gateway, each in its turn."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
 def thinker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a student that thinks first, with the weights of chance."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from tests.students import THINK, chance_student
 
-    from limbeck.distill.students import save_model
-    from limbeck.distill.tokens import train_tokenizer
-    from limbeck.models.controls import control_ids
-    from limbeck.types import Ask, StudentCard
-
-    tokenizer = train_tokenizer(
-        [f"the order {n} is late by {n} days and the client asks again" for n in range(80)], 400
-    )
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=448,
-            hidden_size=32,
-            intermediate_size=48,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            max_position_embeddings=256,
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            bos_token_id=None,
-        )
-    )
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                parameter.mul_(5)
-        # It comes to an answer and to an end often enough.
-        model.lm_head.weight[[tokenizer.eos_token_id, *control_ids(tokenizer).values()]] *= 4
     folder = tmp_path_factory.mktemp("students") / "orders"
-    save_model(model, tokenizer, {}, folder)
-    card = StudentCard(
-        task=Task(name="orders", answer=AnswerForm(kind="text")),
-        recipe="think-first",
-        ask=Ask(control="think", order="rationale_answer", causal=True),
-        base="nano",
-        parameters=1,
-        dataset="sha256:0",
-        train_examples=40,
-        skeleton="sha256:0",
-        simulated=True,
-        seed=0,
-        steps=1,
-        tokens_seen=1,
-        seconds=1.0,
-        max_new_tokens=20,
-        weights="sha256:0",
-        version="0",
-    )
-    (folder / "limbeck.json").write_text(card.model_dump_json())
-    return folder
+    return chance_student(folder, THINK, recipe="think-first", ends=True)

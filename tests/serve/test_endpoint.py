@@ -9,64 +9,19 @@ import openai
 import pytest
 import torch
 import urllib3
-from transformers import LlamaConfig, LlamaForCausalLM
+from tests.students import TEXTS, chance_student
 
-from limbeck.distill.students import save_model
-from limbeck.distill.tokens import train_tokenizer
 from limbeck.errors import UsageError
 from limbeck.models.local import Student
 from limbeck.serve.endpoint import open_endpoint
 from limbeck.serve.endpoint_forms import AskedChat, AskedCompletion, cut, read
 from limbeck.serve.running import running_in_thread
-from limbeck.types import AnswerForm, Ask, StudentCard, Task
-
-TEXTS = [f"the order {n} is late by {n} days and the client asks again" for n in range(40)]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A student with the weights of chance."""
-    tokenizer = train_tokenizer(TEXTS, 400)
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=448,
-            hidden_size=32,
-            intermediate_size=48,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            max_position_embeddings=256,
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            bos_token_id=None,
-        )
-    )
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                parameter.mul_(5)
-    made = tmp_path_factory.mktemp("students") / "orders"
-    save_model(model, tokenizer, {}, made)
-    card = StudentCard(
-        task=Task(name="orders", answer=AnswerForm(kind="text")),
-        recipe="label",
-        ask=Ask(control="answer", order="answer", causal=False),
-        base="nano",
-        parameters=1,
-        dataset="sha256:0",
-        train_examples=40,
-        skeleton="sha256:0",
-        simulated=True,
-        seed=0,
-        steps=1,
-        tokens_seen=1,
-        seconds=1.0,
-        max_new_tokens=20,
-        weights="sha256:0",
-        version="0",
-    )
-    (made / "limbeck.json").write_text(card.model_dump_json())
-    return made
+    return chance_student(tmp_path_factory.mktemp("students") / "orders")
 
 
 @pytest.fixture(scope="module")

@@ -3,72 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-import urllib3
+from tests.serve.asking import REPLY, ask, health, only, post, written
 
-from limbeck.capture.reply import reread
 from limbeck.capture.skeleton import Division
-from limbeck.models.call import Call, Reply
-from limbeck.models.dialects.table import TABLE, dialect
+from limbeck.models.call import Call
+from limbeck.models.dialects.table import dialect
 from limbeck.serve.decision import Decision
 from limbeck.store.store import Store
-from limbeck.types import AnswerForm, Routing, Task, Trace, Usage
-
-REPLY = Reply(
-    text="It is whole.\nAnswer: grant",
-    stop_reason="end_turn",
-    usage=Usage(input=1000, output=200, cached=100),
-    model="teacher-1",
-    request_id="msg_1",
-)
-
-
-@pytest.fixture(params=sorted(TABLE))
-def name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-def post(url: str, path: str, body: Any, **headers: str) -> urllib3.BaseHTTPResponse:
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    sent = {"content-type": "application/json"} | {
-        key.replace("_", "-"): value for key, value in headers.items()
-    }
-    with urllib3.PoolManager(retries=False) as pool:
-        return pool.request("POST", url + path, body=data, headers=sent)
-
-
-def ask(
-    url: str, name: str = "anthropic", *, stream: bool = False, **headers: str
-) -> urllib3.BaseHTTPResponse:
-    spoken = dialect(name)
-    body = spoken.write_request(
-        model="teacher-1", system="Decide.", user="A pan, torn.", stream=stream
-    )
-    return post(url, spoken.PATH, body, **{"x_limbeck_task": "refunds", **headers})
-
-
-READ_AS = Task(name="refunds", answer=AnswerForm(kind="choice", choices=("grant", "deny")))
-"""A trace is kept as it came; what the task makes of it is read from `raw`."""
-
-
-def written(name: str, reply: Reply = REPLY) -> bytes:
-    return json.dumps(dialect(name).write_reply(reply), indent=3).encode()
-
-
-def health(url: str) -> Any:
-    with urllib3.PoolManager() as pool:
-        return pool.request("GET", f"{url}/limbeck/health").json()
-
-
-def only(store: Store, task: str | None = "refunds") -> Trace:
-    [trace] = store.traces(task)
-    return reread(READ_AS, trace)
+from limbeck.types import Routing, Task
 
 
 def deciding(

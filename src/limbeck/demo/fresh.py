@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from limbeck.demo.asking import Answered, ask_all, client, through
 from limbeck.demo.measure import cascade_numbers
-from limbeck.demo.run import CASCADE, Run
-from limbeck.demo.traffic import Traffic, seen_of
+from limbeck.demo.run import Run
+from limbeck.demo.traffic import open_traffic, seen_of
 from limbeck.report.summary import Calibration, Cascade, Stretch
-from limbeck.store.store import Store
 from limbeck.types import Noun
 
 FRESH_SEED = 7919
@@ -51,29 +50,16 @@ def _ask(run: Run) -> _Asked:
         alone = ask_all(
             teacher, task, items, keys, lambda n: run.stages.advance("calls", n, 2 * fresh)
         )
-    task = run.in_mode("cascade")
     keys = [f"fresh-cascade-{run.name}-{plan.seed}-{n}" for n in range(fresh)]
-    with (
-        Store(run.workspace.store_url) as store,
-        through(plan, run.workspace, run.truth_log, CASCADE) as url,
-        client(plan, url) as teacher,
-    ):
-        # The latency is the client's, which no trace has: everything is asked again after an interruption.
-        traffic = Traffic(
-            run.workspace,
-            store,
-            task,
-            url,
-            teacher,
-            run.monitoring(),
-            lambda n: run.stages.advance("calls", fresh + n, 2 * fresh),
-            again=True,
-        )
+    # The latency is the client's, which no trace has: everything is asked again after an interruption.
+    with open_traffic(
+        run, lambda n: run.stages.advance("calls", fresh + n, 2 * fresh), again=True
+    ) as traffic:
         stretches = [
             traffic.stretch("before", items[at : at + STRETCH], keys[at : at + STRETCH])[0]
             for at in range(0, fresh, STRETCH)
         ]
-        traces = seen_of(store, task, keys)
+        traces = seen_of(traffic.store, traffic.task, keys)
     answered: list[Answered | None] = [traffic.answered[key] for key in keys]
     numbers = cascade_numbers(answered, alone, task.teacher.price, traces)
     return _Asked(cascade=numbers, stretches=tuple(stretches))

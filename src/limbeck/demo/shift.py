@@ -14,15 +14,13 @@ from pathlib import Path
 
 from limbeck.capture.sandbox.tasks import Item
 from limbeck.curate.dataset import Dataset
-from limbeck.demo.asking import client, through
 from limbeck.demo.plan import ShiftPlan
 from limbeck.demo.retrain import retrain
-from limbeck.demo.run import CASCADE, Run
-from limbeck.demo.traffic import Traffic
+from limbeck.demo.run import Run
+from limbeck.demo.traffic import Traffic, open_traffic
 from limbeck.evaluate.promotion import close, confirm, promote, read_promotion
 from limbeck.monitor.monitor import Monitoring
 from limbeck.report.summary import Alarm, Calibration, Canary, Look, Phase, Shift, Stretch
-from limbeck.store.store import Store
 from limbeck.types import Closing, Noun, Policy
 
 SHIFT_SEED = 104_729
@@ -206,22 +204,7 @@ def _changed(
     items = run.sandbox.generate(total, run.plan.seed + SHIFT_SEED, knobs=run.sandbox.later.knobs)
     keys = [f"{_mark(run)}{number}" for number in range(total)]
     done = sum(one.calls for one in stretches)
-    task = run.in_mode("cascade")
-    with (
-        Store(run.workspace.store_url) as store,
-        through(run.plan, run.workspace, run.truth_log, CASCADE) as url,
-        client(run.plan, url) as teacher,
-    ):
-        traffic = Traffic(
-            run.workspace,
-            store,
-            task,
-            url,
-            teacher,
-            run.monitoring(),
-            lambda n: run.stages.advance("calls", n, total),
-            sent=done,
-        )
+    with open_traffic(run, lambda n: run.stages.advance("calls", n, total), sent=done) as traffic:
         yield _Calls(traffic, items[first:], keys[first:], stretches)
 
 

@@ -6,13 +6,15 @@ with the calls that are missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from limbeck.capture.reply import reread
 from limbeck.capture.sandbox.tasks import Item
-from limbeck.demo.asking import Answered, ask_all, attach_outcomes
+from limbeck.demo.asking import Answered, ask_all, attach_outcomes, client, through
+from limbeck.demo.run import CASCADE, Run
 from limbeck.evaluate.promotion import read_promotion
 from limbeck.models.remote import Teacher
 from limbeck.monitor.intake import read_calls
@@ -86,6 +88,23 @@ class Traffic:
         watched = look(self.workspace, self.store, self.task, self.settings)
         shown = _shown(watched) if watched is not None else None
         return _counted(phase, self.task, truths, seen, shown), watched
+
+
+@contextmanager
+def open_traffic(
+    run: Run, advance: Callable[[int], None], *, again: bool = False, sent: int = 0
+) -> Iterator[Traffic]:
+    """Calls of the run through a gateway in mode `cascade`; the fields are those of `Traffic`."""
+    task = run.in_mode("cascade")
+    with (
+        Store(run.workspace.store_url) as store,
+        through(run.plan, run.workspace, run.truth_log, CASCADE) as url,
+        client(run.plan, url) as teacher,
+    ):
+        settings = run.monitoring()
+        yield Traffic(
+            run.workspace, store, task, url, teacher, settings, advance, again=again, sent=sent
+        )
 
 
 def seen_of(store: Store, task: Task, keys: Sequence[str], since: datetime | None = None) -> Seen:
