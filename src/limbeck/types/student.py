@@ -43,4 +43,4 @@ class StudentCard(Noun):
 
     @cached_property
     def id(self) -> str:
-        return content_hash(self.model_dump(mode="json"))
+        return content_hash(self.model_dump(mode="json", exclude_defaults=True))
