@@ -3,7 +3,8 @@
 Makes a workspace, fills it with simulated calls (refunds, ledger) and with real completions of large
 teachers (e-SNLI, CommonsenseQA, SVAMP; only with --data), curates, and runs `limbeck study` on each. Every
 number is from the study's own JSON: accuracy over three seeds, the paired difference to the label-only
-control, and its interval. It then runs the two studies of refunds and ledger whose pages docs/ shows.
+control, and its interval. Students take few steps, so that a whole run ends within two hours. It then
+runs the studies of `STUDIES`, whose pages docs/ shows.
 
     python bench/recipes.py --data FOLDER    hours on two cores; goes on where it was stopped
     python bench/recipes.py --only refunds   one task
@@ -55,41 +56,44 @@ class Subject:
     """Where a row has its completions; each becomes a call of its own."""
 
 
+REFUNDS = ("steps=200",)
+SVAMP = ("steps=200",)
+LEDGER = ("steps=240", "learning_rate=0.01")
 SUBJECTS = (
-    Subject("refunds", ("steps=200",), (*EVERYWHERE, "bootstrap"), "simulated teacher", calls=3200),
-    Subject(
-        "ledger", ("steps=320", "learning_rate=0.01"), EVERYWHERE, "simulated teacher", calls=2600
-    ),
-    Subject(
-        "esnli",
-        ("steps=300",),
-        EVERYWHERE,
-        "PaLM 540B",
-        files=(
-            ("esnli_palm/valid.jsonl.gz", None, 5000),
-            ("esnli_palm/test.jsonl.gz", "test", 1000),
-        ),
-    ),
-    Subject(
-        "cqa",
-        ("steps=300",),
-        EVERYWHERE,
-        "PaLM 540B",
-        files=(("cqa_palm/train.jsonl.gz", None, 5000), ("cqa_palm/test.jsonl.gz", "test", 1000)),
-    ),
+    Subject("refunds", REFUNDS, (*EVERYWHERE, "bootstrap"), "simulated teacher", calls=3200),
     Subject(
         "svamp",
-        ("steps=300",),
+        SVAMP,
         (*EVERYWHERE, *SEVERAL),
         "GPT-4o and Gemini, several levels of detail",
         files=(("svamp_multi_teacher/train.jsonl.gz", None, 700),),
         chains=tuple(f"teacher.{n}.raw" for n in range(4)),
     ),
+    Subject("ledger", LEDGER, EVERYWHERE, "simulated teacher", calls=2600),
+    Subject(
+        "esnli",
+        ("steps=150",),
+        EVERYWHERE,
+        "PaLM 540B",
+        files=(
+            ("esnli_palm/valid.jsonl.gz", None, 5000),
+            ("esnli_palm/test.jsonl.gz", "test", 600),
+        ),
+    ),
+    Subject(
+        "cqa",
+        ("steps=150",),
+        EVERYWHERE,
+        "PaLM 540B",
+        files=(("cqa_palm/train.jsonl.gz", None, 5000), ("cqa_palm/test.jsonl.gz", "test", 600)),
+    ),
 )
 STUDIES = (
-    ("refunds", "sample-efficiency", ("steps=200",)),
-    ("ledger", "structure", ("steps=320", "learning_rate=0.01")),
+    ("ledger", "structure", LEDGER, ("kinds=digits,shuffle,delete,other-item", "doses=0.5,1")),
+    ("refunds", "sample-efficiency", REFUNDS, ()),
+    ("svamp", "samplers", SVAMP, ("budget=2",)),
 )
+"""Task, study, settings of the training, settings of the study."""
 
 
 def main() -> int:
@@ -100,14 +104,14 @@ def main() -> int:
     parser.add_argument("--jobs", default="0", help="students side by side; 0: one a core")
     given = parser.parse_args()
     workspace = Workspace.create(given.workspace.resolve())
-    wanted = [
-        (subject, "recipes", subject.settings, subject.recipes)
+    wanted: list[tuple[Subject, str, tuple[str, ...], tuple[str, ...]]] = [
+        (subject, "recipes", subject.settings, (f"recipes={','.join(subject.recipes)}",))
         for subject in SUBJECTS
         if given.data or subject.calls
     ]
     named = {subject.name: subject for subject in SUBJECTS}
-    wanted += [(named[task], study, settings, ()) for task, study, settings in STUDIES]
-    for subject, study, settings, recipes in wanted:
+    wanted += [(named[task], study, settings, arms) for task, study, settings, arms in STUDIES]
+    for subject, study, settings, arms in wanted:
         key = subject.name if study == "recipes" else f"{subject.name}:{study}"
         if given.only and key not in given.only:
             continue
@@ -115,7 +119,7 @@ def main() -> int:
         began = time.monotonic()
         args = [study, "--task", subject.name, "--jobs", given.jobs]
         args += [part for one in settings for part in ("--set", one)]
-        args += ["--with", f"recipes={','.join(recipes)}"] if recipes else []
+        args += [part for one in arms for part in ("--with", one)]
         found = limbeck_says(workspace, "study", *args)
         keep(key, shortened(found, subject, study, args, time.monotonic() - began))
     print(table(json.loads(RESULT.read_text())))

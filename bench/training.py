@@ -1,9 +1,10 @@
 """How fast students are trained: ours, TRL, the scheme of Distilling Step-by-Step, a loop by hand.
 
-    python bench/training.py [--rounds 3] [--seconds 3] [--peers ours,trl-pure] [--accuracy] [--json]
+    python bench/training.py [--rounds 3] [--seconds 3] [--peers ours,plain] [--accuracy] [--json]
 
 The same model (4 layers of 256), the same prompts and targets, the same number of targets a step, the
-same threads and the same allocator for all: tcmalloc or jemalloc is preloaded where one is installed
+same precision (bfloat16 where the processor has it, else float32), the same threads and the same
+allocator for all: tcmalloc or jemalloc is preloaded where one is installed
 (`apt install libtcmalloc-minimal4`). In every round every contestant trains on every kind of data, in
 an order that changes; the first round is thrown away and ratios are taken within a round. On a slow
 or busy machine fewer rounds are run, so that it ends within `--minutes`. What is counted is supervised
@@ -28,17 +29,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from rich.console import Console
 from rich.table import Table
 
 import limbeck
 from pace.compare import Ratio, Turn, rates, ratios
 from pace.peers import TRL, Peer, PeerFailedError, find_allocator
-from pace.work import Cell, Order, Shape
+from pace.work import Cell, Order, Shape, dtype
 from traffic.machine import machine
 
 RESULTS = Path(__file__).parent / "results"
-PEERS = ["ours", "ours-plain", "plain", "two-pass", "trl-autocast", "trl-pure"]
+TRL_WAYS = ("autocast", "pure") if dtype() == torch.bfloat16 else ("float32",)
+PEERS = ["ours", "ours-plain", "plain", "two-pass", *(f"trl-{way}" for way in TRL_WAYS)]
 CELLS = [Cell(prompt=p, branches=b) for b in (1, 8) for p in (100, 400)]
 
 
@@ -58,6 +61,7 @@ def main() -> None:
         "machine": machine(Path.cwd()),
         "versions": _versions(),
         "threads": threads,
+        "precision": str(dtype()).removeprefix("torch."),
         "allocator": None if allocator is None else allocator.name,
         "shape": shape.model_dump(),
         "sequences_per_step": given.sequences,

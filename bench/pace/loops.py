@@ -2,7 +2,8 @@
 
 `plain`: examples bucketed by length, one row for each target. `two-pass`: the scheme of the reference
 code of Distilling Step-by-Step, one forward pass for each of the tasks that share an input, each
-padded to its longest row, in random order. Both in bfloat16 with fused AdamW; the loss is the model's.
+padded to its longest row, in random order. Both with fused AdamW, all in bfloat16 where the machine has
+it; the loss is the model's.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from pace.work import PAD, Data, Order, Pace, Shape, build, data
+from pace.work import PAD, Data, Order, Pace, Shape, build, data, dtype
 
 WARM_STEPS = 2
 Rows = list[tuple[list[int], list[int]]]
@@ -26,7 +27,7 @@ class Loop:
 
     def run(self, order: Order) -> Pace:
         items = data(order.cell, self._shape.vocabulary)
-        model = build(self._shape, "sdpa").to(torch.bfloat16).train()  # type: ignore[arg-type]
+        model = build(self._shape, "sdpa").to(dtype()).train()  # type: ignore[arg-type]
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
         steps = _bucketed(items, order) if self._way == "plain" else _by_task(items, order)
         targets = done = 0

@@ -1,7 +1,7 @@
 """TRL's `SFTTrainer`, set to be as fast as it can here; runs in an environment that has it.
 
 Pre-tokenized prompt and completion, loss on the completion only, no gradient checkpointing (its
-default would cost a third), no logging, fused AdamW, batches grouped by length, bfloat16.
+default would cost a third), no logging, fused AdamW, batches grouped by length.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ WARM_STEPS = 2
 
 class Trl:
     def __init__(self, shape: Shape, way: str) -> None:
-        """`way`: `autocast` (its default) or `pure`, all in bfloat16; either may be the faster. `packed`:
-        pure, with its packing, which needs an attention that knows rows (`flash-attn` or its kernel)."""
+        """`way`: `autocast` (its default) or `pure`, all in bfloat16; either may be the faster. `float32`,
+        for machines without bfloat16. `packed`: pure, with its packing, which needs an attention that knows rows (`flash-attn` or its kernel)."""
         warnings.simplefilter("ignore")
         logging.disable(logging.WARNING)
         self._shape = shape
@@ -41,7 +41,7 @@ class Trl:
         clock = _clock(order, lengths)
         attention = "kernels-community/flash-attn2" if self._way == "packed" else "sdpa"
         model = build(self._shape, attention)
-        if self._way != "autocast":
+        if self._way in ("pure", "packed"):
             model = model.to(torch.bfloat16)  # type: ignore[arg-type]
         if order.lora:
             model = adapted(model)

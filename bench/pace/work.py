@@ -10,6 +10,7 @@ import numpy as np
 from limbeck.types import Noun
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel
 
 PAD, END = 0, 1
@@ -96,6 +97,15 @@ def build(shape: Shape, attention: str) -> PreTrainedModel:
     )
     config._attn_implementation = attention
     return LlamaForCausalLM(config)
+
+
+def dtype() -> torch.dtype:
+    """What all compute in: bfloat16 where this machine multiplies it natively, else float32, which is then
+    many times faster."""
+    from limbeck.distill.compute import compute_dtype
+    from limbeck.distill.settings import DistillSettings
+
+    return compute_dtype(DistillSettings())
 
 
 def adapted(model: PreTrainedModel, rank: int = 16) -> PreTrainedModel:

@@ -12,6 +12,7 @@ import pytest
 from limbeck.cli import monitor as verb
 from limbeck.cli.app import main
 from limbeck.evaluate.promotion import promote, read_promotion
+from limbeck.models.local import read_card
 from limbeck.monitor.event import BrokenPromise
 from limbeck.store.store import Store
 from limbeck.types import (
@@ -171,11 +172,22 @@ def test_the_next_student_is_made_as_the_last_one_was(
 ) -> None:
     workspace = serve(60, 20)
     steps: list[list[str]] = []
+    last = workspace.students / "refunds-label-s0"
+    card = read_card(last)
+    # One setting as it usually is, one that is not, one that nobody sets, one of an earlier version.
+    trained = {"batch": 32, "steps": 700, "learning_rate": None, "gone": 1}
+    options = {"settings": trained, "recipe": "think-first"}
+    options["recipe_settings"] = {"rationale_weight": 0.5, "answer_weight": 1.0}
+    (last / "limbeck.json").write_text(card.model_copy(update=options).model_dump_json())
 
     def run(step: list[str]) -> int:
         steps.append(step)
         if step[0] == "distill":
-            (workspace.students / "refunds-label-s1").mkdir()
+            for recipe in ("label", "think-first"):
+                folder = workspace.students / f"refunds-{recipe}-s1"
+                folder.mkdir()
+                made = card.model_copy(update={"recipe": recipe})
+                (folder / "limbeck.json").write_text(made.model_dump_json())
         return 0
 
     real = main
@@ -185,12 +197,14 @@ def test_the_next_student_is_made_as_the_last_one_was(
     *curate, since = steps.pop(0)
     assert curate == ["curate", "--task", "refunds", "--judge-since"]
     assert datetime.fromisoformat(since) <= datetime.now(UTC)
+    recipes = ["--recipe", "label", "--recipe", "think-first"]
+    settings = ["--set", "steps=700", "--recipe-set", "think-first.rationale_weight=0.5"]
     assert steps == [
-        ["distill", "refunds", "--recipe", "label", "--student", "nano"],
-        ["evaluate", "refunds-label-s1"],
-        ["calibrate", "refunds-label-s1"],
+        ["distill", "refunds", *recipes, "--student", "nano", *settings],
+        ["evaluate", "refunds-think-first-s1"],
+        ["calibrate", "refunds-think-first-s1"],
     ]
-    assert "limbeck promote refunds-label-s1 --canary 0.1" in capsys.readouterr().out
+    assert "limbeck promote refunds-think-first-s1 --canary 0.1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("audits", "errors", "confirmed"), [(120, 3, True), (60, 0, False)])

@@ -12,6 +12,8 @@ import typer
 
 from limbeck.cli.given import settle
 from limbeck.cli.working import working
+from limbeck.distill.recipes.table import CONTROL, load_recipe
+from limbeck.distill.settings import DistillSettings
 from limbeck.errors import WebhookError
 from limbeck.evaluate.promotion import close, confirm
 from limbeck.models.local import read_card
@@ -20,7 +22,7 @@ from limbeck.monitor.intake import read_calls
 from limbeck.monitor.monitor import Monitoring, monitor, promoted
 from limbeck.monitor.settings import MonitorSettings
 from limbeck.store.store import Store
-from limbeck.types import Closing, Task
+from limbeck.types import Closing, StudentCard, Task
 from limbeck.workspace import Workspace
 
 BROKEN = 3
@@ -117,7 +119,8 @@ def _confirmed(workspace: Workspace, found: Monitoring, settings: MonitorSetting
 
 
 def _next_student(workspace: Workspace, task: Task, found: Monitoring) -> str:
-    """Curates, distills as the last student was, evaluates and calibrates; returns its name.
+    """Curates, distills as the last student was, with its control, evaluates and calibrates; returns its
+    name.
 
     It is not promoted: whoever reads the evaluation does that. Where the error rate rose, what was
     recorded before only trains, and the new promise rests on the calls since.
@@ -128,16 +131,22 @@ def _next_student(workspace: Workspace, task: Task, found: Monitoring) -> str:
     before = {path.name for path in workspace.students.iterdir()}
     since = found.audits.rose_at
     fresh = ["--judge-since", since.isoformat()] if since is not None else []
+    recipes = dict.fromkeys([CONTROL, card.recipe])
+    again = [part for name in recipes for part in ("--recipe", name)]
     steps = [
         ["curate", "--task", task.name, *fresh],
-        ["distill", task.name, "--recipe", card.recipe, "--student", card.base],
+        ["distill", task.name, *again, "--student", card.base, *_as_it_was(workspace, card)],
     ]
     with redirect_stdout(sys.stderr):
         for step in steps:
             print(f"> limbeck {' '.join(step)}")
             if (code := main(step)) != 0:
                 raise typer.Exit(code)
-        made = sorted({path.name for path in workspace.students.iterdir()} - before)
+        made = [
+            path.name
+            for path in sorted(workspace.students.iterdir())
+            if path.name not in before and read_card(path).recipe == card.recipe
+        ]
         if not made:
             return "none: the data are those of the student that is there"
         for step in (["evaluate", made[0]], ["calibrate", made[0]]):
@@ -145,6 +154,31 @@ def _next_student(workspace: Workspace, task: Task, found: Monitoring) -> str:
             if (code := main(step)) != 0:
                 raise typer.Exit(code)
     return f"{made[0]}; to let it answer some calls: limbeck promote {made[0]} --canary 0.1"
+
+
+def _as_it_was(workspace: Workspace, card: StudentCard) -> list[str]:
+    """The options of `limbeck distill` that train a student with the settings of this one."""
+    usual = settle(DistillSettings, workspace, "distill", []).model_dump(mode="json")
+    # A setting of an earlier version may be gone, and one that is None has no word on a command line.
+    kept = {
+        name: value
+        for name, value in card.settings.items()
+        if name in usual and value is not None and value != usual[name]
+    }
+    of_recipe = load_recipe(card.recipe).Settings().model_dump(mode="json")
+    differs = {
+        name: value
+        for name, value in card.recipe_settings.items()
+        if name in of_recipe and value is not None and value != of_recipe[name]
+    }
+    return [
+        *(part for name, value in kept.items() for part in ("--set", f"{name}={value}")),
+        *(
+            part
+            for name, value in differs.items()
+            for part in ("--recipe-set", f"{card.recipe}.{name}={value}")
+        ),
+    ]
 
 
 def _lines(found: Monitoring) -> Iterator[str]:

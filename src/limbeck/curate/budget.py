@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import polars as pl
@@ -18,6 +18,8 @@ from limbeck.curate.chain import words
 from limbeck.curate.contamination import Lookup
 from limbeck.curate.samplers import Candidate, sample
 
+LIKELIEST = "likeliest"
+"""The sampler that asks how likely a chain is."""
 FITTED = 5_000
 """Chains that the model of pairs is fitted on."""
 _AT_ONCE = 20_000
@@ -37,7 +39,7 @@ def over_budget(frame: pl.DataFrame, budget: int, sampler: str, lookup: Lookup) 
     )
     crowded = train.filter(pl.len().over("key") > budget).sort("key", "stood")
     likely = None
-    if sampler == "likeliest" and crowded.height:
+    if sampler == LIKELIEST and crowded.height:
         likely = Pairs(lookup(train["at"].head(FITTED))["rationale"])
     lost: list[int] = []
     for some in _batches(crowded):
@@ -46,19 +48,28 @@ def over_budget(frame: pl.DataFrame, budget: int, sampler: str, lookup: Lookup) 
         for place, key in enumerate(some["key"]):
             places.setdefault(key, []).append(place)
         for own in places.values():
-            candidates = [
-                Candidate(
-                    text=chains[place],
-                    correct=some["correct"][place],
-                    log_likelihood=likely.mean(chains[place]) if likely is not None else None,
-                )
-                for place in own
-            ]
-            kept = set(sample(sampler, candidates, budget))
+            right = [some["correct"][place] for place in own]
+            kept = set(choose(sampler, [chains[place] for place in own], right, budget, likely))
             lost += [some["stood"][place] for nth, place in enumerate(own) if nth not in kept]
     said = f"{sampler} chose {budget} other chains of its input"
     evidence = pl.Series("evidence", [None], dtype=pl.String).new_from_index(0, frame.height)
     return evidence.scatter(lost, [said] * len(lost))
+
+
+def choose(
+    sampler: str,
+    chains: Sequence[str],
+    correct: Sequence[bool | None],
+    budget: int,
+    likely: Pairs | None,
+    seed: int = 0,
+) -> list[int]:
+    """The places of the chains of one input that `sampler` keeps; `likely` is for LIKELIEST."""
+    candidates = [
+        Candidate(text=text, correct=right, log_likelihood=likely.mean(text) if likely else None)
+        for text, right in zip(chains, correct, strict=True)
+    ]
+    return sample(sampler, candidates, budget, seed)
 
 
 class Pairs:

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from limbeck.curate.dataset import Dataset
+from limbeck.curate.curate import curate
+from limbeck.curate.dataset import Dataset, read_dataset
+from limbeck.curate.settings import resolve_settings
 from limbeck.evaluate.study.arms import StudyArm
 from limbeck.evaluate.study.result import Score, StudyResult, summed_up
 from limbeck.evaluate.study.table import load_study, study_settings
+from limbeck.types import AnswerForm, Outcome, Provenance, Task, Trace
 
 SEEDS = (0, 1, 2)
 
@@ -46,6 +49,36 @@ def scores(share: float, n: int, **given: Any) -> list[Score]:
         score((hard < share * n + offset).tolist(), seed, **given)
         for seed, offset in zip(SEEDS, (-1, 0, 1), strict=True)
     ]
+
+
+WAYS = (
+    "{0} and {1} make {2}.",
+    "Begin at {0}. Go {1} further. That is {2}.",
+    "The sum of {0} and {1} is asked for; it is {2}.",
+    "Count on from {0} by {1} and arrive at {2}.",
+)
+
+
+@pytest.fixture(scope="session")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Sums, each with four chains that are told apart by their words."""
+    task = Task(name="sums", answer=AnswerForm(kind="number"))
+    traces, truths = [], {}
+    for number in range(60):
+        values = (number, 7 * number % 31, number + 7 * number % 31)
+        for way in WAYS:
+            trace = Trace(
+                task=task.name,
+                input=f"What is {values[0]} plus {values[1]}?",
+                raw=f"{way.format(*values)}\nAnswer: {values[2]}",
+                stop_reason="end_turn",
+                provenance=Provenance(source="gateway", generator="simulated", simulated=True),
+            )
+            traces.append(trace)
+            truths[trace.id] = Outcome(trace_id=trace.id, value=str(values[2]), source="gold")
+    settings = resolve_settings(task, {"duplicates": {"per_input": 4}})
+    made = curate(traces, truths, task, tmp_path_factory.mktemp("datasets"), settings)
+    return read_dataset(made.path)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from limbeck.curate.dataset import Dataset, read_dataset
+from limbeck.curate.samplers import SAMPLERS
 from limbeck.errors import DatasetError
 from limbeck.evaluate.study.arms import Cut
 from limbeck.evaluate.study.data import cut, dropped_for_quality
@@ -48,6 +49,25 @@ def test_the_same_draw_again_is_the_same_folder(dataset: Dataset, tmp_path: Path
     first = cut(dataset, Cut(inputs=12), 0, tmp_path)
     assert cut(dataset, Cut(inputs=12), 0, tmp_path) == first
     assert [path.name for path in tmp_path.iterdir()] == [first.path.name]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_sampler_leaves_so_many_chains_of_every_input(
+    several: Dataset, tmp_path: Path, sampler: str
+) -> None:
+    made = cut(several, Cut(chains=2, sampler=sampler), 0, tmp_path)
+    counted = made.rows("train").group_by("input").len()
+    assert counted["len"].unique().to_list() == [2]
+    assert inputs(made) == inputs(several)
+
+
+def test_only_a_sampler_that_draws_depends_on_the_seed(several: Dataset, tmp_path: Path) -> None:
+    def kept(sampler: str, seed: int) -> set[str]:
+        made = cut(several, Cut(chains=2, sampler=sampler), seed, tmp_path)
+        return set(made.rows("train")["trace_id"])
+
+    assert kept("random", 0) != kept("random", 1)
+    assert kept("shortest_correct", 0) == kept("shortest_correct", 1)
 
 
 def test_more_inputs_than_there_are_is_an_error(dataset: Dataset, tmp_path: Path) -> None:

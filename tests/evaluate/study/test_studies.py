@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from limbeck.curate.dataset import Dataset
 from limbeck.errors import ConfigError, DatasetError, UsageError
 from limbeck.evaluate.study.arms import Cut, StudyArm
 from limbeck.evaluate.study.findings import limits, unlearned
 from limbeck.evaluate.study.result import StudyResult
+from limbeck.evaluate.study.table import load_study, study_settings
 
 Arms = Callable[..., tuple[StudyArm, ...]]
 Concluded = Callable[..., StudyResult]
@@ -51,6 +53,35 @@ def test_quality_shares_out_one_pool(arms_of: Arms, monkeypatch: pytest.MonkeyPa
 def test_samples_need_several_chains_of_an_input(arms_of: Arms) -> None:
     with pytest.raises(DatasetError, match=r"no input .* has more than one chain.*per_input = 8"):
         arms_of("samples")
+
+
+def test_samplers_need_more_chains_than_the_budget(arms_of: Arms) -> None:
+    with pytest.raises(
+        DatasetError, match=r"no input .* more than 1 chains, so that a budget of 2"
+    ):
+        arms_of("samplers")
+    with pytest.raises(UsageError, match="no sampler 'luck'; wanted one of random, diverse"):
+        arms_of("samplers", samplers=("luck",))
+
+
+def test_a_random_choice_is_always_among_the_samplers(
+    several: Dataset, concluded: Concluded
+) -> None:
+    study = load_study("samplers")
+    arms = study.arms(several, study_settings("samplers", {"samplers": ("diverse",)}), "nano")
+    assert [(arm.name, arm.against) for arm in arms] == [
+        ("label", None),
+        ("random", "label"),
+        ("diverse", "random"),
+        ("all chains", "random"),
+    ]
+    shares = {"label": 0.5, "random": 0.7, "diverse": 0.7, "all chains": 0.7}
+    found = concluded("samplers", arms, shares)
+    assert found.shown[0].startswith("No way of choosing is seen to beat a random choice")
+    found = concluded("samplers", arms, {**shares, "diverse": 0.9})
+    assert found.shown[0].startswith(
+        "Which chains are kept matters here: diverse is right on 90.0%"
+    )
 
 
 def test_chains_grow_longer(arms_of: Arms, concluded: Concluded) -> None:

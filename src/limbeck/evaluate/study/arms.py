@@ -15,10 +15,15 @@ Pool = Literal["checked", "unchecked", "everything"]
 
 
 class Cut(Noun):
-    """Which part of the training data an arm sees; `inputs` is how many, None for all of the pool."""
+    """Which part of the training data an arm sees; `inputs` is how many, None for all of the pool.
+
+    With `chains`, each input keeps so many at most of its chains, which `sampler` chooses.
+    """
 
     inputs: Annotated[int, Field(ge=1)] | None = None
     pool: Pool = "checked"
+    chains: Annotated[int, Field(ge=1)] | None = None
+    sampler: str = "random"
 
 
 class StudyArm(Noun):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from limbeck.curate.budget import FITTED, LIKELIEST, Pairs, choose
 from limbeck.curate.dataset import MANIFEST, ROWS, Dataset, read_dataset
 from limbeck.errors import DatasetError
 from limbeck.evaluate.study.arms import Cut
@@ -29,7 +30,8 @@ def cut(dataset: Dataset, wanted: Cut, seed: int, out: Path) -> Dataset:
     """`dataset` with `wanted` as its training split, in a folder of `out` that its content names.
 
     Inputs are drawn by a hash of `seed` and input: of one seed, more are always a superset of fewer.
-    Raises DatasetError where there are too few of them, or the folder cannot be written.
+    The seed is also that of a sampler of chains that draws. Raises DatasetError where there are too few
+    inputs, or the folder cannot be written.
     """
     if wanted == Cut():
         return dataset
@@ -41,10 +43,14 @@ def cut(dataset: Dataset, wanted: Cut, seed: int, out: Path) -> Dataset:
                 f"an arm wants {wanted.inputs:,} inputs to train on and the dataset "
                 f"{dataset.path.name!r} has {there:,}; name fewer, or curate more traces"
             )
-        if wanted.inputs == there and wanted.pool == "checked":
+        if wanted.inputs == there and wanted.pool == "checked" and wanted.chains is None:
             return dataset
         rows = _drawn(rows, wanted.inputs, seed)
-    said = f"derived from {dataset.hash} by a study: {wanted.model_dump_json()}, seed {seed}"
+    if wanted.chains is not None:
+        rows = _sampled(rows, wanted.chains, wanted.sampler, seed)
+    # Without defaults: what a later version adds to a cut must not make earlier ones anew.
+    how = wanted.model_dump_json(exclude_defaults=True)
+    said = f"derived from {dataset.hash} by a study: {how}, seed {seed}"
     return _write(dataset, rows, said, out)
 
 
@@ -109,6 +115,19 @@ def _drawn(rows: pl.DataFrame, count: int, seed: int) -> pl.DataFrame:
         ).digest(),
     )
     return rows.filter(pl.col("input").is_in(inputs[:count]))
+
+
+def _sampled(rows: pl.DataFrame, budget: int, sampler: str, seed: int) -> pl.DataFrame:
+    """The rows without the chains that `sampler` does not choose; a row without a chain stays."""
+    rows = rows.sort("trace_id").with_row_index("place")
+    told = rows.drop_nulls("rationale")
+    likely = Pairs(told["rationale"].head(FITTED)) if sampler == LIKELIEST else None
+    lost: list[int] = []
+    for own in told.partition_by("input", "choices", maintain_order=True):
+        chains, right = own["rationale"].to_list(), own["teacher_correct"].to_list()
+        kept = set(choose(sampler, chains, right, budget, likely, seed))
+        lost += [place for nth, place in enumerate(own["place"]) if nth not in kept]
+    return rows.filter(pl.col("place").is_in(lost).not_()).drop("place")
 
 
 def _write(dataset: Dataset, train: pl.DataFrame, said: str, out: Path) -> Dataset:

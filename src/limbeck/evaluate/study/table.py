@@ -24,6 +24,7 @@ TABLE = {
     "structure": "limbeck.evaluate.study.structure",
     "quality": "limbeck.evaluate.study.quality",
     "samples": "limbeck.evaluate.study.samples",
+    "samplers": "limbeck.evaluate.study.samplers",
     "lora": "limbeck.evaluate.study.lora",
     "chains": "limbeck.evaluate.study.chains",
 }
