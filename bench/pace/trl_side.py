@@ -23,8 +23,9 @@ WARM_STEPS = 2
 
 class Trl:
     def __init__(self, shape: Shape, way: str) -> None:
-        """`way`: `autocast` (its default) or `pure`, all in bfloat16; either may be the faster. `float32`,
-        for machines without bfloat16. `packed`: pure, with its packing, which needs an attention that knows rows (`flash-attn` or its kernel)."""
+        """`way`: `autocast` (its default) or `pure`, all in bfloat16; either may be the faster. `float32`:
+        where the machine has no bfloat16. `packed`: pure, with its packing, which needs an attention that
+        knows rows (`flash-attn` or its kernel)."""
         warnings.simplefilter("ignore")
         logging.disable(logging.WARNING)
         self._shape = shape
