@@ -57,10 +57,10 @@ class Subject:
 
 
 REFUNDS = ("steps=200",)
-SVAMP = ("steps=200",)
-LEDGER = ("steps=240", "learning_rate=0.01")
+SVAMP = ("steps=120",)
+LEDGER = ("steps=200", "learning_rate=0.01")
 SUBJECTS = (
-    Subject("refunds", REFUNDS, (*EVERYWHERE, "bootstrap"), "simulated teacher", calls=3200),
+    Subject("refunds", REFUNDS, EVERYWHERE, "simulated teacher", calls=3200),
     Subject(
         "svamp",
         SVAMP,
@@ -72,7 +72,7 @@ SUBJECTS = (
     Subject("ledger", LEDGER, EVERYWHERE, "simulated teacher", calls=2600),
     Subject(
         "esnli",
-        ("steps=150",),
+        ("steps=100",),
         EVERYWHERE,
         "PaLM 540B",
         files=(
@@ -82,16 +82,16 @@ SUBJECTS = (
     ),
     Subject(
         "cqa",
-        ("steps=150",),
+        ("steps=100",),
         EVERYWHERE,
         "PaLM 540B",
         files=(("cqa_palm/train.jsonl.gz", None, 5000), ("cqa_palm/test.jsonl.gz", "test", 600)),
     ),
 )
 STUDIES = (
-    ("ledger", "structure", LEDGER, ("kinds=digits,shuffle,delete,other-item", "doses=0.5,1")),
-    ("refunds", "sample-efficiency", REFUNDS, ()),
-    ("svamp", "samplers", SVAMP, ("budget=2",)),
+    ("ledger", "structure", LEDGER, ("kinds=digits,shuffle,other-item", "doses=1")),
+    ("refunds", "sample-efficiency", REFUNDS, ("sizes=125,500,2000",)),
+    ("svamp", "samplers", SVAMP, ("budget=2", "samplers=diverse,shortest_correct")),
 )
 """Task, study, settings of the training, settings of the study."""
 

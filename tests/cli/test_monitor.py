@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from limbeck.capture.reply import reread
+from limbeck.capture.sandbox.tasks import Item, load, render
 from limbeck.cli import monitor as verb
 from limbeck.cli.app import main
+from limbeck.cli.next_student import Made
 from limbeck.evaluate.promotion import promote, read_promotion
 from limbeck.models.local import read_card
 from limbeck.monitor.event import BrokenPromise
@@ -34,6 +37,51 @@ TASK = Task(
     answer=AnswerForm(kind="choice", choices=("grant", "deny")),
 )
 Serve = Callable[[int, int], Workspace]
+
+
+def _policy_of(card: StudentCard) -> Policy:
+    return Policy(
+        task=card.task.name,
+        student=card.id,
+        skeleton=card.task.skeleton,
+        max_risk=0.05,
+        confidence=0.95,
+        signals=("lowest",),
+        center=(0.0,),
+        scale=(1.0,),
+        weights=(1.0,),
+        bias=2.0,
+        threshold=0.5,
+        truth_source="gold",
+        n_fit=100,
+        n_bound=200,
+        n_accepted=200,
+        n_errors=2,
+        p_value=0.01,
+        calibration_hash="sha256:c",
+    )
+
+
+def _audited(workspace: Workspace, policy: Policy, audits: int, errors: int) -> None:
+    """So many audited answers of the student, one a minute until now, the last ones wrong."""
+    traces, outcomes = [], []
+    for number in range(audits):
+        at = datetime.now(UTC) - timedelta(minutes=audits - number)
+        routing = Routing(policy=policy.id, local=True, answer="grant", confidence=0.98, audit=True)
+        trace = Trace(
+            task="refunds",
+            input=f"Order {number} came late.",
+            raw="Answer: grant",
+            provenance=Provenance(source="student", generator="limbeck/refunds"),
+            cost_usd=0.0,
+            created_at=at,
+            routing=routing,
+        )
+        truth = "deny" if number >= audits - errors else "grant"
+        traces.append(trace)
+        outcomes.append(Outcome(trace_id=trace.id, value=truth, source="gold", at=at))
+    with Store(workspace.store_url) as store:
+        store.record(traces, outcomes)
 
 
 @pytest.fixture
@@ -67,26 +115,7 @@ def policy(workspace: Workspace) -> Policy:
     folder = workspace.students / "refunds-label-s0"
     folder.mkdir()
     (folder / "limbeck.json").write_text(card.model_dump_json())
-    made = Policy(
-        task="refunds",
-        student=card.id,
-        skeleton=TASK.skeleton,
-        max_risk=0.05,
-        confidence=0.95,
-        signals=("lowest",),
-        center=(0.0,),
-        scale=(1.0,),
-        weights=(1.0,),
-        bias=2.0,
-        threshold=0.5,
-        truth_source="gold",
-        n_fit=100,
-        n_bound=200,
-        n_accepted=200,
-        n_errors=2,
-        p_value=0.01,
-        calibration_hash="sha256:c",
-    )
+    made = _policy_of(card)
     promote(workspace, folder, made)
     return made
 
@@ -96,26 +125,7 @@ def serve(workspace: Workspace, policy: Policy) -> Serve:
     """`serve(audits, errors)`: the store holds so many audited local answers, the last ones wrong."""
 
     def put(audits: int, errors: int) -> Workspace:
-        traces, outcomes = [], []
-        for number in range(audits):
-            at = datetime.now(UTC) - timedelta(minutes=audits - number)
-            routing = Routing(
-                policy=policy.id, local=True, answer="grant", confidence=0.98, audit=True
-            )
-            trace = Trace(
-                task="refunds",
-                input=f"Order {number} came late.",
-                raw="Answer: grant",
-                provenance=Provenance(source="student", generator="limbeck/refunds"),
-                cost_usd=0.0,
-                created_at=at,
-                routing=routing,
-            )
-            truth = "deny" if number >= audits - errors else "grant"
-            traces.append(trace)
-            outcomes.append(Outcome(trace_id=trace.id, value=truth, source="gold", at=at))
-        with Store(workspace.store_url) as store:
-            store.record(traces, outcomes)
+        _audited(workspace, policy, audits, errors)
         return workspace
 
     return put
@@ -153,7 +163,7 @@ def test_act_closes_the_policy_and_makes_the_next_student(
     serve: Serve, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = serve(60, 20)
-    monkeypatch.setattr(verb, "_next_student", lambda *args: "refunds-label-s1")
+    monkeypatch.setattr(verb, "next_student", lambda *args: Made("refunds-label-s1"))
     assert main(["monitor", "--task", "refunds", "--act", "--json"]) == 3
     shown = json.loads(capsys.readouterr().out)
     assert shown["broken"]
@@ -192,19 +202,86 @@ def test_the_next_student_is_made_as_the_last_one_was(
 
     real = main
     monkeypatch.setattr("limbeck.cli.app.main", run)
+    monkeypatch.setattr("limbeck.cli.next_student._to_calibrate_on", lambda *args: 91)
     assert real(["monitor", "--task", "refunds", "--act"]) == 3
     # What was recorded before the error rate rose only trains.
     *curate, since = steps.pop(0)
     assert curate == ["curate", "--task", "refunds", "--judge-since"]
     assert datetime.fromisoformat(since) <= datetime.now(UTC)
     recipes = ["--recipe", "label", "--recipe", "think-first"]
+    promise = ["--max-risk", "0.05", "--confidence", "0.95", "--audit-rate", "0.05"]
+    promise += ["--signals", "lowest"]
     settings = ["--set", "steps=700", "--recipe-set", "think-first.rationale_weight=0.5"]
     assert steps == [
         ["distill", "refunds", *recipes, "--student", "nano", *settings],
         ["evaluate", "refunds-think-first-s1"],
-        ["calibrate", "refunds-think-first-s1"],
+        ["calibrate", "refunds-think-first-s1", *promise],
     ]
     assert "limbeck promote refunds-think-first-s1 --canary 0.1" in capsys.readouterr().out
+
+
+def test_a_step_that_fails_is_named_and_the_policy_is_closed_all_the_same(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = serve(60, 20)
+    # The store holds no reply of a teacher: there is nothing to curate.
+    assert main(["monitor", "--task", "refunds", "--act", "--json"]) == 3
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["next_student"].startswith("none: limbeck curate failed, as it says above")
+    found = read_promotion(workspace, "refunds")
+    assert found is not None
+    assert found.closed is not None
+
+
+@pytest.mark.slow
+def test_act_trains_and_calibrates_on_the_calls_since_the_error_rate_rose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox = load("refunds")
+    task = sandbox.task()
+    workspace = Workspace.create(tmp_path / "work")
+    workspace.write_task(task)
+    monkeypatch.chdir(workspace.root)
+    _answered(workspace, task, sandbox.generate(300, seed=1), datetime.now(UTC) - timedelta(days=9))
+    assert main(["curate", "--task", "refunds"]) == 0
+    assert main(["distill", "refunds", "--recipe", "label", "--set", "steps=12"]) == 0
+    [folder] = workspace.students.iterdir()
+    policy = _policy_of(read_card(folder))
+    promote(workspace, folder, policy)
+    _audited(workspace, policy, 60, 20)
+    capsys.readouterr()
+    assert main(["monitor", "--task", "refunds", "--act", "--json"]) == 3
+    said = json.loads(capsys.readouterr().out)["next_student"]
+    assert said.startswith("none yet: 0 calls since ")
+    assert "a promise needs 91 at the least" in said
+    _answered(workspace, task, sandbox.generate(900, seed=2), datetime.now(UTC))
+    assert main(["monitor", "--task", "refunds", "--act", "--json"]) == 3
+    said = json.loads(capsys.readouterr().out)["next_student"]
+    name = said.partition(";")[0]
+    assert said == f"{name}; to let it answer some calls: limbeck promote {name} --canary 0.1"
+    made = workspace.students / name
+    assert made != folder
+    assert read_card(made).settings["steps"] == 12
+    assert (made / "policy.json").is_file()
+    assert list(workspace.reports.glob("*/evaluation.json"))
+
+
+def _answered(workspace: Workspace, task: Task, items: Sequence[Item], at: datetime) -> None:
+    """The teacher answered these, rightly, and that is known."""
+    traces, outcomes = [], []
+    for item in items:
+        trace = Trace(
+            task=task.name,
+            input=item.input,
+            raw=render(item),
+            stop_reason="end_turn",
+            provenance=Provenance(source="gateway", generator="simulated", simulated=True),
+            created_at=at,
+        )
+        traces.append(reread(task, trace))
+        outcomes.append(Outcome(trace_id=traces[-1].id, value=item.truth, source="gold", at=at))
+    with Store(workspace.store_url) as store:
+        store.record(traces, outcomes)
 
 
 @pytest.mark.parametrize(("audits", "errors", "confirmed"), [(120, 3, True), (60, 0, False)])
@@ -227,7 +304,7 @@ def test_a_canary_that_breaks_its_promise_is_taken_back(
     serve: Serve, policy: Policy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = serve(60, 20)
-    monkeypatch.setattr(verb, "_next_student", lambda *args: "none")
+    monkeypatch.setattr(verb, "next_student", lambda *args: Made("none"))
     folder = workspace.students / "refunds-label-s0"
     before = policy.model_copy(update={"threshold": 0.9})
     promote(workspace, folder, before)
@@ -243,7 +320,7 @@ def test_the_webhook_hears_of_it_and_one_that_is_deaf_does_not_keep_the_policy_o
     serve: Serve, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = serve(60, 20)
-    monkeypatch.setattr(verb, "_next_student", lambda *args: "none")
+    monkeypatch.setattr(verb, "next_student", lambda *args: Made("none"))
     told: list[BrokenPromise] = []
     monkeypatch.setattr(verb, "tell", lambda url, event, timeout_s: told.append(event))
     hook = ["--set", "webhook=http://127.0.0.1:1/hook"]
@@ -251,7 +328,7 @@ def test_the_webhook_hears_of_it_and_one_that_is_deaf_does_not_keep_the_policy_o
     assert [event.closed for event in told] == [False]
     monkeypatch.undo()
     monkeypatch.chdir(workspace.root)
-    monkeypatch.setattr(verb, "_next_student", lambda *args: "none")
+    monkeypatch.setattr(verb, "next_student", lambda *args: Made("none"))
     capsys.readouterr()
     assert main(["monitor", "--task", "refunds", "--act", *hook]) == 3
     assert "could not be reached" in capsys.readouterr().out

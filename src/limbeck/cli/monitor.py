@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from typing import Annotated, Any
 
 import typer
 
 from limbeck.cli.given import settle
+from limbeck.cli.next_student import next_student
 from limbeck.cli.working import working
-from limbeck.distill.recipes.table import CONTROL, load_recipe
-from limbeck.distill.settings import DistillSettings
 from limbeck.errors import WebhookError
 from limbeck.evaluate.promotion import close, confirm
-from limbeck.models.local import read_card
 from limbeck.monitor.event import event_of, tell
 from limbeck.monitor.intake import read_calls
 from limbeck.monitor.monitor import Monitoring, monitor, promoted
 from limbeck.monitor.settings import MonitorSettings
 from limbeck.store.store import Store
-from limbeck.types import Closing, StudentCard, Task
+from limbeck.types import Closing, Promotion, Task
 from limbeck.workspace import Workspace
 
 BROKEN = 3
@@ -52,15 +48,18 @@ def command(
     workspace = Workspace.find()
     spec = workspace.task(task)
     settings = settle(MonitorSettings, workspace, "monitor", set_ or [])
-    found = _read(workspace, spec, settings)
+    promotion = promoted(workspace, spec)
+    found = _read(workspace, spec, promotion, settings)
     done: dict[str, Any] = {}
     if found.broken and found.closed is None:
         done = _stop(workspace, found, settings, act=act)
         found = found.model_copy(update={"closed": done.pop("closing")})
     elif act and _confirmed(workspace, found, settings):
         done["canary"] = "it decides all calls from now on"
+    failed = False
     if act and found.retrain.recommended:
-        done["next_student"] = _next_student(workspace, spec, found)
+        made = next_student(workspace, spec, found, promotion.policy)
+        done["next_student"], failed = made.said, made.failed
     if as_json:
         print(json.dumps({**found.model_dump(mode="json"), **done}, indent=2))
     else:
@@ -70,10 +69,13 @@ def command(
             print(f"{name.replace('_', ' '):<11} {value}")
     if found.broken or found.closed is not None:
         raise typer.Exit(BROKEN)
+    if failed:
+        raise typer.Exit(1)
 
 
-def _read(workspace: Workspace, task: Task, settings: MonitorSettings) -> Monitoring:
-    promotion = promoted(workspace, task)
+def _read(
+    workspace: Workspace, task: Task, promotion: Promotion, settings: MonitorSettings
+) -> Monitoring:
     with working("reading calls"), Store(workspace.store_url) as store:
         calls = read_calls(
             store.records(task.name, batch=PAGE),
@@ -116,69 +118,6 @@ def _confirmed(workspace: Workspace, found: Monitoring, settings: MonitorSetting
     if audits.n < settings.canary_audits or audits.errors > audits.max_risk * audits.n:
         return False
     return confirm(workspace, found.task, found.policy)
-
-
-def _next_student(workspace: Workspace, task: Task, found: Monitoring) -> str:
-    """Curates, distills as the last student was, with its control, evaluates and calibrates; returns its
-    name.
-
-    It is not promoted: whoever reads the evaluation does that. Where the error rate rose, what was
-    recorded before only trains, and the new promise rests on the calls since.
-    """
-    from limbeck.cli.app import main
-
-    card = read_card(workspace.students / found.student)
-    before = {path.name for path in workspace.students.iterdir()}
-    since = found.audits.rose_at
-    fresh = ["--judge-since", since.isoformat()] if since is not None else []
-    recipes = dict.fromkeys([CONTROL, card.recipe])
-    again = [part for name in recipes for part in ("--recipe", name)]
-    steps = [
-        ["curate", "--task", task.name, *fresh],
-        ["distill", task.name, *again, "--student", card.base, *_as_it_was(workspace, card)],
-    ]
-    with redirect_stdout(sys.stderr):
-        for step in steps:
-            print(f"> limbeck {' '.join(step)}")
-            if (code := main(step)) != 0:
-                raise typer.Exit(code)
-        made = [
-            path.name
-            for path in sorted(workspace.students.iterdir())
-            if path.name not in before and read_card(path).recipe == card.recipe
-        ]
-        if not made:
-            return "none: the data are those of the student that is there"
-        for step in (["evaluate", made[0]], ["calibrate", made[0]]):
-            print(f"> limbeck {' '.join(step)}")
-            if (code := main(step)) != 0:
-                raise typer.Exit(code)
-    return f"{made[0]}; to let it answer some calls: limbeck promote {made[0]} --canary 0.1"
-
-
-def _as_it_was(workspace: Workspace, card: StudentCard) -> list[str]:
-    """The options of `limbeck distill` that train a student with the settings of this one."""
-    usual = settle(DistillSettings, workspace, "distill", []).model_dump(mode="json")
-    # A setting of an earlier version may be gone, and one that is None has no word on a command line.
-    kept = {
-        name: value
-        for name, value in card.settings.items()
-        if name in usual and value is not None and value != usual[name]
-    }
-    of_recipe = load_recipe(card.recipe).Settings().model_dump(mode="json")
-    differs = {
-        name: value
-        for name, value in card.recipe_settings.items()
-        if name in of_recipe and value is not None and value != of_recipe[name]
-    }
-    return [
-        *(part for name, value in kept.items() for part in ("--set", f"{name}={value}")),
-        *(
-            part
-            for name, value in differs.items()
-            for part in ("--recipe-set", f"{card.recipe}.{name}={value}")
-        ),
-    ]
 
 
 def _lines(found: Monitoring) -> Iterator[str]:

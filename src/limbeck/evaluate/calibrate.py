@@ -122,6 +122,11 @@ def fit_policy(
     )
 
 
+def fewest_examples(max_risk: float, delta: float) -> int:
+    """Calibration examples below which no promise of `max_risk` can be shown, were every answer right."""
+    return max(FEWEST, math.ceil(fewest_calls(max_risk, delta) / (1 - FIT_SHARE)))
+
+
 def divide(answers: Answers, *, seed: int = 0) -> Halves:
     """The two parts of the calibration split, and the score that the first one gives both."""
     n = len(answers.right)
