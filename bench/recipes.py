@@ -56,9 +56,12 @@ class Subject:
     """Where a row has its completions; each becomes a call of its own."""
 
 
+FEWER_CHECKS = "evaluate_items=64"
+"""Validation decides nothing here, and students that have not learned to stop write for long."""
 REFUNDS = ("steps=200",)
-SVAMP = ("steps=120",)
-LEDGER = ("steps=200", "learning_rate=0.01")
+REAL = ("steps=80", FEWER_CHECKS)
+SVAMP = ("steps=120", FEWER_CHECKS)
+LEDGER = ("steps=160", "learning_rate=0.01", FEWER_CHECKS)
 SUBJECTS = (
     Subject("refunds", REFUNDS, EVERYWHERE, "simulated teacher", calls=3200),
     Subject(
@@ -72,7 +75,7 @@ SUBJECTS = (
     Subject("ledger", LEDGER, EVERYWHERE, "simulated teacher", calls=2600),
     Subject(
         "esnli",
-        ("steps=100",),
+        REAL,
         EVERYWHERE,
         "PaLM 540B",
         files=(
@@ -82,7 +85,7 @@ SUBJECTS = (
     ),
     Subject(
         "cqa",
-        ("steps=100",),
+        REAL,
         EVERYWHERE,
         "PaLM 540B",
         files=(("cqa_palm/train.jsonl.gz", None, 5000), ("cqa_palm/test.jsonl.gz", "test", 600)),
