@@ -64,17 +64,22 @@ def plain(model: PreTrainedModel) -> PreTrainedModel:
     return found
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether `device` multiplies in bfloat16 natively; elsewhere it is many times slower than float32."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
 def compute_dtype(settings: DistillSettings) -> torch.dtype:
-    """bfloat16 where the processor multiplies it natively, else float32."""
+    """bfloat16 where the machine multiplies it natively, else float32."""
     import torch
 
     if settings.precision == "auto":
-        native = (
-            torch.cuda.is_bf16_supported()
-            if torch.cuda.is_available()
-            else torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        )
-        return torch.bfloat16 if native else torch.float32
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.bfloat16 if has_bfloat16(device) else torch.float32
     return torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
 
 

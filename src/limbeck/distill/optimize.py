@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from limbeck.distill.compute import has_bfloat16
+from limbeck.distill.muon import Muon32
 from limbeck.distill.settings import DistillSettings
 
 
@@ -47,9 +49,8 @@ class Optimizer:
         rate = settings.learning_rate or (0.006 if scratch else pretrained)
         self._parts: list[tuple[torch.optim.Optimizer, float]] = []
         if matrices:
-            part = torch.optim.Muon(
-                matrices, lr=settings.muon_rate, weight_decay=settings.weight_decay
-            )
+            kind = torch.optim.Muon if has_bfloat16(matrices[0].device) else Muon32
+            part = kind(matrices, lr=settings.muon_rate, weight_decay=settings.weight_decay)
             self._parts.append((part, settings.muon_rate))
         if others:
             # Fused AdamW exists for CPU and GPU and does the whole step in one call.
