@@ -253,7 +253,8 @@ def serve(theirs: socket.socket, writer: Together | InBatches) -> None:
                 writer.forget(number)
         said = b"".join(map(_line, writer.step()))
         try:
-            theirs.sendall(said)
+            if said:
+                theirs.sendall(said)
         except OSError:  # nobody is left to hear it
             return
 

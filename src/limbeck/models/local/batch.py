@@ -114,11 +114,8 @@ class Batch:
         if self._forgotten:
             self._forgotten = {one for one in self._forgotten if not one.done()}
         try:
-            self._loop.join([job.line for job in fresh])
+            self._loop.step([job.line for job in fresh])
             self._deliver()
-            if self._loop.live:
-                self._loop.step()
-                self._deliver()
         # The boundary of the batch: a step that fails fails all that took part in it.
         except Exception as error:  # noqa: BLE001
             for job in self._jobs:

@@ -29,9 +29,12 @@ class CachedRows:
         # A sliding window or a state of another kind cannot be shifted under a row's feet.
         self.joinable = all(type(layer) is DynamicLayer for layer in empty.layers)
 
-    def join(self, prompts: Sequence[Prompt]) -> torch.Tensor:
+    def join(self, prompts: Sequence[Prompt], tokens: torch.Tensor | None = None) -> torch.Tensor:
         from transformers import DynamicCache
 
+        if tokens is not None:
+            stepped = self.step(tokens)
+            return torch.cat([stepped, self.join(prompts)])
         rows = [prompt.ids for prompt in prompts]
         width = max(map(len, rows))
         ids = torch.full((len(rows), width), self._fill, dtype=torch.long)

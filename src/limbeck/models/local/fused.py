@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -191,42 +192,116 @@ class FusedRows:
         """The column of the next token."""
         self._low = 0
         """The first column that any row looks at."""
+        self._ragged = False
+        """Whether a row has a gap before it that another one has not."""
         self._stale = True
 
     # -- the batch --------------------------------------------------------------------------------
 
-    def join(self, prompts: Sequence[Prompt]) -> torch.Tensor:
-        rows = [prompt.ids for prompt in prompts]
-        width, there = max(map(len, rows)), len(self._starts)
-        self._make_room(len(rows), width)
-        ids = torch.zeros(len(rows), width, dtype=torch.long)
-        for row, prompt in enumerate(rows):
-            ids[row, width - len(prompt) :] = torch.tensor(prompt, dtype=torch.long)
-        first = self._at - width
-        starts = [self._at - len(prompt) for prompt in rows]
-        hidden = self._read(ids, first, starts, slice(there, there + len(rows)), first, last=True)
-        self._starts += starts
+    def join(self, prompts: Sequence[Prompt], tokens: torch.Tensor | None = None) -> torch.Tensor:
+        rows, ahead = [prompt.ids for prompt in prompts], int(tokens is not None)
+        self._make_room(len(rows), max(map(len, rows)), ahead)
+        # Those that are new end with the token that the others read now.
+        self._at += ahead
+        hidden = self._take_in(rows, tokens)
+        self._starts += [self._at - len(row) for row in rows]
         self._settle()
         return self._logits(hidden)
 
-    def _make_room(self, rows: int, width: int) -> None:
-        """Space for `rows` more rows that end where the others do, and for a few more columns."""
+    def _make_room(self, rows: int, width: int, ahead: int) -> None:
+        """Space for `rows` more rows that end `ahead` columns after the others, and for a few more
+        columns."""
         there = len(self._starts)
         have = self._cache.shape
-        if there + rows <= have[2] and width <= self._at <= have[4]:
+        if there + rows <= have[2] and width <= self._at + ahead <= have[4]:
             # Those that are there stay where they are: one that joins has the columns before them.
             return
-        shift = max(width, self._at - self._low) - self._at if there else width - self._at
+        at = max(width - ahead, self._at - self._low if there else 0)
+        shift = at - self._at
         live = self._cache[:, :, :there, :, self._low : self._at].clone()
         self._starts = [start + shift for start in self._starts]
-        self._at += shift
+        self._at = at
         low = self._low + shift
-        want = (max(have[2], there + rows), max(have[4], self._at + ROOM))
+        want = (have[2], max(have[4], at + ROOM))
+        if there + rows > have[2]:
+            # By half as many, so that calls that come one by one seldom copy the others.
+            want = (max(there + rows, have[2] * 3 // 2), want[1])
         if want != (have[2], have[4]):
             self._cache = torch.zeros(*have[:2], want[0], have[3], want[1], have[5])
         if there:
-            self._cache[:, :, :there, :, low : self._at] = live
+            self._cache[:, :, :there, :, low:at] = live
         self._settle()
+
+    def _take_in(self, rows: Sequence[Sequence[int]], tokens: torch.Tensor | None) -> torch.Tensor:
+        """Hidden states (B + N, D + padding) after one of `tokens` of every row that is there, and after
+        the last token of each new row; B is 0 without `tokens`. All go through the products together,
+        without gaps; what they leave in the cache ends before the column `_at`."""
+        shape, folded, at = self._folded.shape, self._folded, self._at
+        first, turning = len(self._starts), shape.heads + shape.kv_heads
+        ids = torch.tensor([token for row in rows for token in row])
+        places = torch.cat([torch.arange(len(row)) for row in rows])
+        stepping = 0
+        if tokens is not None:
+            stepping, starts = first, torch.tensor(self._starts)
+            ids, places = torch.cat([tokens, ids]), torch.cat([at - 1 - starts, places])
+            mask = self._gaps(starts)[..., self._low : at] if self._ragged else None
+        ends = list(accumulate(map(len, rows), initial=stepping))
+        folded.reach(max(at - self._low, *map(len, rows)))
+        turn = folded.rotations[places][:, None]  # (M, 1, head / 2)
+        wide = self._rows_of(ids)
+        x = wide[:, : shape.width]
+        for number, (layer, cache) in enumerate(zip(folded.layers, self._cache, strict=True)):
+            qkv = _times(self._normed(wide, x), layer.qkv, layer.qkv_bias)
+            qkv = qkv.view(len(ids), -1, shape.head)  # (M, H + 2 H_kv, head)
+            torch.view_as_complex(qkv.view(*qkv.shape[:2], -1, 2))[:, :turning].mul_(turn)
+            queries, pairs = qkv[:, : shape.heads], qkv[:, shape.heads :]
+            pairs = pairs.unflatten(1, (2, -1)).transpose(0, 2)  # (H_kv, 2, M, head)
+            pairs = pairs.transpose(0, 1)
+            last, parts = number == len(folded.layers) - 1, []
+            if stepping:
+                cache[:, :stepping, :, at - 1] = pairs[:, :, :stepping].transpose(1, 2)
+                seen = cache[:, :stepping, :, self._low : at].flatten(1, 2)
+                parts.append(self._attended(queries[:stepping], seen, mask))
+            for row, (begin, end) in enumerate(pairwise(ends), first):
+                seen = pairs[:, :, begin:end]
+                cache[:, row, :, at - (end - begin) : at] = seen
+                # Of the last layer nothing is read but what follows the last token of each row.
+                asking = queries[end - 1 if last else begin : end].transpose(0, 1)
+                keys, values = seen[:, None]
+                mixed = torch.nn.functional.scaled_dot_product_attention(
+                    asking[None],
+                    keys,
+                    values,
+                    is_causal=not last,
+                    scale=1.0,
+                    enable_gqa=shape.heads != shape.kv_heads,
+                )
+                parts.append(mixed[0].transpose(0, 1).flatten(1))
+            if last:
+                wide = wide[[*range(stepping), *(end - 1 for end in ends[1:])]]
+                x = wide[:, : shape.width]
+            x += _times(torch.cat(parts), layer.out, layer.out_bias)
+            gate, up = _times(self._normed(wide, x), layer.gate_up, layer.gate_up_bias).chunk(2, -1)
+            x += _times(torch.nn.functional.silu(gate) * up, layer.down, layer.down_bias)
+        return wide
+
+    def _attended(
+        self, queries: torch.Tensor, seen: torch.Tensor, mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        """What queries (B, H, head) find among keys and values (2, B · H_kv, S, head), (B, H · head)."""
+        keys, values = seen
+        queries = queries.reshape(len(keys), -1, self._folded.shape.head)
+        scores = torch.bmm(queries, keys.transpose(-1, -2))
+        if mask is not None:
+            scores.view(len(mask), -1, mask.shape[-1]).add_(mask)
+        return torch.bmm(torch.softmax(scores, -1), values).view(
+            len(keys) // self._folded.shape.kv_heads, -1
+        )
+
+    def _gaps(self, starts: torch.Tensor) -> torch.Tensor:
+        """-inf where a row has no token, (B, 1, S)."""
+        gaps = torch.arange(self._cache.shape[4])[None] < starts[:, None]
+        return torch.zeros(gaps.shape).masked_fill_(gaps, -torch.inf)[:, None]
 
     def keep(self, rows: Sequence[int]) -> None:
         moved = [(to, row) for to, row in enumerate(rows) if to != row]
@@ -243,82 +318,53 @@ class FusedRows:
 
     def _settle(self) -> None:
         self._low = min(self._starts, default=self._at)
+        self._ragged = max(self._starts, default=self._at) > self._low
         self._stale = True
 
     # -- reading many tokens ----------------------------------------------------------------------
 
     def extend(self, tokens: torch.Tensor) -> torch.Tensor:
-        length = tokens.shape[1]
-        self._reach(length)
-        rows = slice(0, len(self._starts))
-        hidden = self._read(tokens, self._at, self._starts, rows, self._low)
-        self._at += length
+        self._reach(tokens.shape[1])
+        hidden = self._read(tokens)
+        self._at += tokens.shape[1]
         self._stale = True
         return self._logits(hidden)
 
-    def _read(
-        self,
-        ids: torch.Tensor,
-        column: int,
-        starts: Sequence[int],
-        rows: slice,
-        low: int,
-        *,
-        last: bool = False,
-    ) -> torch.Tensor:
-        """Hidden states (N, T, D + padding) of tokens that go to columns from `column` on, and the
-        keys and values of which go into the cache; with `last` those of the last tokens alone, (N, D +
-        padding). What stands before a row's start is no token."""
+    def _read(self, ids: torch.Tensor) -> torch.Tensor:
+        """Hidden states (B, T, D + padding) of tokens (B, T) that go to the next columns, and the keys
+        and values of which go into the cache."""
         shape, folded = self._folded.shape, self._folded
         count, length = ids.shape
+        column, low = self._at, self._low
         end = column + length
-        begun = torch.tensor(starts)[:, None]
-        places = torch.arange(column, end)[None] - begun  # (N, T)
-        folded.reach(int(places.max()) + 1)
-        turn = folded.rotations[places.clamp(min=0)][:, :, None]  # (N, T, 1, head / 2)
+        begun = torch.tensor(self._starts)[:, None]
+        places = torch.arange(column, end)[None] - begun  # (B, T)
+        folded.reach(end - low)
+        turn = folded.rotations[places][:, :, None]  # (B, T, 1, head / 2)
         columns = torch.arange(low, end)
         seen = (columns[None, None] >= begun[..., None]) & (
             columns[None, None] <= torch.arange(column, end)[None, :, None]
         )
-        # A place before the start looks at itself alone: a row of nothing but -inf is no number.
-        seen |= columns[None, None] == torch.arange(column, end)[None, :, None]
+        mask = torch.zeros(seen.shape).masked_fill_(~seen, -torch.inf)  # (B, T, S)
         groups = shape.heads // shape.kv_heads
-        mask = torch.zeros(seen.shape).masked_fill_(~seen, -torch.inf)  # (N, T, S)
-        # Only what is a token goes through the products; attention alone has places for gaps.
-        real = torch.nonzero((places >= 0).reshape(-1))[:, 0]
-        wide = self._rows_of(ids.reshape(-1)[real])
+        wide = self._rows_of(ids.reshape(-1))
         x = wide[:, : shape.width]
         cut = (shape.heads, shape.kv_heads, shape.kv_heads)
-        spread = torch.zeros(count * length, sum(cut) * shape.head)
-        for number, (layer, cache) in enumerate(zip(folded.layers, self._cache, strict=True)):
-            spread.index_copy_(0, real, _times(self._normed(wide, x), layer.qkv, layer.qkv_bias))
-            q, k, v = spread.view(count, length, sum(cut), shape.head).split(cut, dim=2)
-            cache[0, rows, :, column:end] = _turned(k, turn).transpose(1, 2)
-            cache[1, rows, :, column:end] = v.transpose(1, 2)
-            asking = length
-            if last and number == len(folded.layers) - 1:
-                # Of the last layer nothing is read but what follows the last token of each row.
-                asking, q, turn, mask = 1, q[:, -1:], turn[:, -1:], mask[:, -1:]
-                real = torch.arange(count)
-                ends = (places >= 0).sum(-1).cumsum(0) - 1
-                wide = wide[ends]
-                x = wide[:, : shape.width]
-            queries = _turned(q, turn).view(count, asking, shape.kv_heads, groups, shape.head)
-            queries = queries.permute(0, 2, 3, 1, 4)  # (N, H_kv, G, T, head)
-            keys, values = cache[:, rows, :, None, low:end]
+        for layer, cache in zip(folded.layers, self._cache[:, :, :count], strict=True):
+            qkv = _times(self._normed(wide, x), layer.qkv, layer.qkv_bias)
+            q, k, v = qkv.view(count, length, sum(cut), shape.head).split(cut, dim=2)
+            cache[0, :, :, column:end] = _turned(k, turn).transpose(1, 2)
+            cache[1, :, :, column:end] = v.transpose(1, 2)
+            queries = _turned(q, turn).view(count, length, shape.kv_heads, groups, shape.head)
+            queries = queries.permute(0, 2, 3, 1, 4)  # (B, H_kv, G, T, head)
+            keys, values = cache[:, :, :, None, low:end]
             scores = queries @ keys.transpose(-1, -2) + mask[:, None, None]
-            mixed = scores.softmax(-1) @ values  # (N, H_kv, G, T, head)
-            mixed = mixed.permute(0, 3, 1, 2, 4).reshape(count * asking, -1)[real]
+            mixed = scores.softmax(-1) @ values  # (B, H_kv, G, T, head)
+            mixed = mixed.permute(0, 3, 1, 2, 4).reshape(count * length, -1)
             x += _times(mixed, layer.out, layer.out_bias)
             gate, up = _times(self._normed(wide, x), layer.gate_up, layer.gate_up_bias).chunk(2, -1)
             x += _times(torch.nn.functional.silu(gate) * up, layer.down, layer.down_bias)
-        if last:
-            return wide
-        whole = torch.zeros(count * length, wide.shape[1])
-        # Where no token is, its constant keeps the next norm from dividing by nothing.
-        whole[:, shape.width] = folded.floor
-        whole[real] = wide
-        return whole.view(count, length, -1)
+        return wide.view(count, length, -1)
 
     def _rows_of(self, ids: torch.Tensor) -> torch.Tensor:
         """The residual stream of tokens, with the norms' constant beside it."""
@@ -361,11 +407,8 @@ class FusedRows:
         cut = shape.heads + 2 * shape.kv_heads
         starts = torch.tensor(self._starts)
         self._places = self._at - starts
-        self._ragged = max(self._starts) > self._low
         if self._ragged:
-            columns = torch.arange(self._cache.shape[4])
-            gaps = columns[None] < starts[:, None]
-            self._mask = torch.zeros(gaps.shape).masked_fill_(gaps, -torch.inf)[:, None]
+            self._mask = self._gaps(starts)
         self._qkv = torch.empty(count, cut * shape.head)
         pairs = torch.view_as_complex(self._qkv.view(count, cut, shape.head // 2, 2))
         self._q, self._k, _ = pairs.split((shape.heads, shape.kv_heads, shape.kv_heads), dim=1)
@@ -393,8 +436,7 @@ class FusedRows:
         folded, shape = self._folded, self._folded.shape
         count, at = len(self._starts), self._at
         self._x.copy_(folded.embedding.index_select(0, tokens))
-        if int(self._places.max()) >= len(folded.rotations):
-            folded.reach(int(self._places.max()) + 1)
+        folded.reach(at + 1 - self._low)
         turn = folded.rotations.index_select(0, self._places)[:, None]
         spans = self._cache[:, :, :count, :, self._low : at + 1]
         new_k = self._whole[:, :, :, at].unbind()

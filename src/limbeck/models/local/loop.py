@@ -62,29 +62,46 @@ class Loop:
 
     def join(self, lines: Sequence[Line]) -> None:
         """Begins lines, among those that are under way. Lines of one prompt share its reading."""
+        self._begin(lines, None)
+
+    def step(self, fresh: Sequence[Line] = ()) -> None:
+        """Writes one more token of every line, and the first one of `fresh`, which begin with it."""
+        if any(line.room > 0 for line in fresh) or not self._live:
+            self._begin(fresh, self._next if self._live else None)
+            return
+        self._next = self._write(self._lines, self._rows.step(self._next))
+        self._count()
+
+    def _begin(self, lines: Sequence[Line], tokens: torch.Tensor | None) -> None:
+        """Reads the prompts of `lines`; where `tokens` are given, those that are there read them."""
         lines = [line for line in lines if line.room > 0]
         if not lines:
             return
         places: dict[Prompt, int] = {}
         for line in lines:
             places.setdefault(line.prompt, len(places))
-        logits = self._rows.join(list(places))
+        logits = self._rows.join(list(places), tokens)
+        there, old = len(self._lines), self._lines if tokens is not None else []
         if len(places) < len(lines):
-            there = len(self._lines)
             spread = [places[line.prompt] for line in lines]
             self._rows.keep([*range(there), *(there + place for place in spread)])
+            spread = [*range(len(old)), *(len(old) + place for place in spread)]
             logits = logits[torch.tensor(spread, device=logits.device)]
-        tokens = self._write(lines, logits)
-        self._lines += lines
-        self._next = torch.cat([self._next.to(tokens.device), tokens])
-        self._live += sum(not line.done for line in lines)
-        self._leave()
+        self._lines = self._lines + lines
+        self._note()
+        written = self._write([*old, *lines], logits)
+        self._next = written if old else torch.cat([self._next.to(written.device), written])
+        self._count()
 
-    def step(self) -> None:
-        """Writes one more token of every line."""
-        self._next = self._write(self._lines, self._rows.step(self._next))
+    def _count(self) -> None:
         self._live = sum(not line.done for line in self._lines)
         self._leave()
+
+    def _note(self) -> None:
+        """What is asked of the lines besides their likeliest tokens: looked up when they change, not at
+        every token."""
+        self._sampling = any(line.temperature > 0 for line in self._lines)
+        self._showing = any(line.top for line in self._lines)
 
     def drop(self, line: Line) -> None:
         """Nobody waits for this line any more."""
@@ -97,11 +114,11 @@ class Loop:
 
     def _write(self, lines: Sequence[Line], logits: torch.Tensor) -> torch.Tensor:
         """Chooses the next token of each line, (B,), and writes it down where the line goes on."""
-        if any(line.temperature > 0 for line in lines):
+        if self._sampling:
             tokens, logprobs, gaps = drawn(logits.float(), lines)
         else:
             tokens, logprobs, gaps = likeliest(logits.float())
-        tops = likely(logits, lines)
+        tops = likely(logits, lines) if self._showing else [()] * len(lines)
         for line, *said in zip(lines, tokens.tolist(), logprobs, gaps, tops, strict=True):
             if not line.done:
                 line.write(Token(*said))
@@ -119,6 +136,7 @@ class Loop:
             kept = [at if not self._lines[at].done else moved.pop() for at in range(len(kept))]
             self._rows.keep(kept)
             self._lines = [self._lines[at] for at in kept]
+            self._note()
             self._next = self._next[torch.tensor(kept, device=self._next.device)]
 
 

@@ -28,7 +28,8 @@ class PairedRows:
         self._start = int(model.config.decoder_start_token_id)
         self._cache: Any = None
 
-    def join(self, prompts: Sequence[Prompt]) -> torch.Tensor:
+    def join(self, prompts: Sequence[Prompt], tokens: torch.Tensor | None = None) -> torch.Tensor:
+        assert tokens is None
         from transformers import DynamicCache, EncoderDecoderCache
         from transformers.modeling_outputs import BaseModelOutput
 

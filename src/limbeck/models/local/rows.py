@@ -33,8 +33,9 @@ class Rows(Protocol):
     joinable: bool
     """Whether rows may join others that are under way."""
 
-    def join(self, prompts: Sequence[Prompt]) -> torch.Tensor:
-        """Reads N prompts, whose rows come after those that are there; logits (N, V) of the new."""
+    def join(self, prompts: Sequence[Prompt], tokens: torch.Tensor | None = None) -> torch.Tensor:
+        """Reads N prompts, whose rows come after those that are there; logits (N, V) of the new. With
+        `tokens`, (B,), those that are there take a step along with it; logits (B + N, V) of all."""
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
         """Reads one more token of every row, (B,); logits (B, V)."""
