@@ -48,6 +48,17 @@ def test_moments_masters_and_copies_are_counted(tiny: Callable[..., PreTrainedMo
     assert need(model, less, torch.float32, longest=100, copies=0).token < full.token
 
 
+def test_shards_are_smaller_and_what_is_gathered_is_counted(
+    tiny: Callable[..., PreTrainedModel],
+) -> None:
+    model = tiny()
+    count = sum(p.numel() for p in model.parameters())
+    table = model.config.vocab_size * 32
+    gathered = 2 * 4 * (2 * table + 2 * (count // 2))
+    cut = need(model, SETTINGS, torch.float32, longest=100, copies=0, shards=4)
+    assert cut.fixed == 4 * count + gathered
+
+
 def test_frozen_weights_have_no_moments(tiny: Callable[..., PreTrainedModel]) -> None:
     model = tiny()
     for parameter in model.parameters():

@@ -12,6 +12,7 @@ from limbeck.distill.preflight import (
     check_answers,
     check_rows,
     check_same_examples,
+    check_sharded,
     check_targets,
     check_tokenizer,
     fit_length,
@@ -162,3 +163,30 @@ def test_what_is_too_long_with_its_rationale_is_left_out_for_every_recipe(
     assert too_long([short, wordy], tokenizer, 64) == {"wordy"}
     settings = DistillSettings(max_cut_share=0.5)
     assert fit_length([tree(), tree()], settings, {1}) == ([0], 0.5)
+
+
+@pytest.mark.parametrize(
+    ("said", "given", "sentence"),
+    [
+        ({"FSDP_VERSION": "1"}, {}, "add --fsdp_version 2"),
+        ({"FSDP_OFFLOAD_PARAMS": "true"}, {}, "leave --fsdp_offload_params false"),
+        ({"FSDP_ACTIVATION_CHECKPOINTING": "true"}, {}, "take --set checkpointing=true"),
+        ({}, {"optimizer": "muon"}, "set optimizer=adamw"),
+        ({}, {"tune": "qlora"}, "set tune=lora"),
+        ({}, {"compile": True}, "set compile=false"),
+        ({}, {"evaluate_every": 5}, "run limbeck evaluate afterwards"),
+        ({}, {"patience": 2}, "run limbeck evaluate afterwards"),
+    ],
+)
+def test_what_does_not_go_with_sharded_weights_is_refused(
+    said: dict[str, str],
+    given: dict[str, object],
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FSDP_VERSION", "2")
+    check_sharded(DistillSettings(), scratch=False, loops=False)
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(PreflightError, match=re.escape(sentence)):
+        check_sharded(DistillSettings.model_validate(given), scratch=False, loops=False)

@@ -66,6 +66,8 @@ def _known(layer: Any) -> bool:
     return (
         layer._compiled_call_impl is None
         and all(type(one) is torch.nn.Linear for one in inner)
+        # Sharded weights are of another type, and whole only while the library's layer runs.
+        and all(type(one.weight) is torch.nn.Parameter for one in inner)
         and all(one.bias is None for one in without)
         and all(biases) == any(biases)
     )

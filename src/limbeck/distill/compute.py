@@ -16,7 +16,7 @@ BLOCKS = frozenset({"llama", "qwen2", "qwen3", "mistral"})
 
 
 def prepare(model: PreTrainedModel, settings: DistillSettings, device: torch.device) -> None:
-    """Moves the model to `device` and sets up its fast paths in place.
+    """Sets up the model's fast paths on `device`, in place.
 
     Raises `ConfigError` where a path that was asked for does not exist here.
     """
@@ -28,7 +28,6 @@ def prepare(model: PreTrainedModel, settings: DistillSettings, device: torch.dev
         torch.set_num_threads(settings.threads)
     if settings.deterministic:
         torch.use_deterministic_algorithms(True)
-    model.to(device)  # type: ignore[arg-type]
     register()
     inner = plain(model)
     if settings.attention == "flex":

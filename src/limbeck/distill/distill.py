@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from limbeck import __version__
 from limbeck.curate.dataset import Dataset
 from limbeck.distill.perturb import Perturbation, perturb
-from limbeck.distill.preflight import check_same_examples
+from limbeck.distill.preflight import check_same_examples, check_sharded
 from limbeck.distill.recipes.table import (
     Recipe,
     code_hash,
@@ -25,6 +25,7 @@ from limbeck.distill.recipes.table import (
 )
 from limbeck.distill.settings import DistillSettings
 from limbeck.distill.track import Log, tracking
+from limbeck.distill.world import World
 from limbeck.errors import DatasetError, MissingExtraError, StudentError
 from limbeck.models.local import CARD, read_card, weights_hash
 from limbeck.models.turns import answers
@@ -138,6 +139,10 @@ def distill(
         writes=writes,
     )
     training = training_of(found)
+    if World().sharded:
+        from limbeck.distill.students import is_scratch
+
+        check_sharded(settings, scratch=is_scratch(base), loops=training is not None)
     if training is not None:
         return training(run, found, chosen)
     trees = found.trees(run.examples(), chosen)

@@ -40,10 +40,12 @@ def need(
     *,
     longest: int,
     copies: int,
+    shards: int = 1,
 ) -> Need:
     """What training `model` needs on rows of up to `longest` tokens.
 
     `copies` counts float32 copies beside the training: one that is evaluated, one that is the best.
+    `shards` is the number of processes that the weights are cut over.
     """
     everything = sum(p.numel() for p in model.parameters())
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -51,6 +53,12 @@ def need(
     held = sum(p.numel() * p.element_size() for p in model.parameters() if not p.requires_grad)
     # Weights that compute, their gradients, float32 masters with two moments and a gradient.
     fixed = held + trained * (2 * width + (16 if width < 4 else 8)) + 4 * everything * copies
+    if shards > 1:
+        # Gathered at once: what stands outside the layers, and a layer and the next, with gradients.
+        embedding: Any = model.get_input_embeddings()
+        table = 2 * embedding.weight.numel()
+        layer = everything // getattr(model.config, "num_hidden_layers", 12)
+        fixed = fixed // shards + 2 * width * (table + 2 * layer)
     return Need(
         fixed=fixed,
         token=_token(model.config, width, longest, settings.checkpointing),

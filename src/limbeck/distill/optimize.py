@@ -9,6 +9,7 @@ import torch
 from limbeck.distill.compute import has_bfloat16
 from limbeck.distill.muon import Muon32
 from limbeck.distill.settings import DistillSettings
+from limbeck.distill.sharding import like
 
 
 class Optimizer:
@@ -99,14 +100,16 @@ class Optimizer:
     def load_state(self, flat: dict[str, torch.Tensor]) -> None:
         with torch.no_grad():
             for name, master in zip(self._names, self._master, strict=True):
-                master.copy_(flat[f"weight/{name}"])
+                master.copy_(like(flat[f"weight/{name}"], master))
         for number, (part, _) in enumerate(self._parts):
             whole = part.state_dict()
+            owners = [p for group in part.param_groups for p in group["params"]]
             states: dict[int, dict[str, Any]] = {}
             for key, value in flat.items():
                 head, *rest = key.split("/", 3)
                 if head == "state" and int(rest[0]) == number:
-                    states.setdefault(int(rest[1]), {})[rest[2]] = value
+                    index = int(rest[1])
+                    states.setdefault(index, {})[rest[2]] = like(value, owners[index])
             whole["state"] = states
             part.load_state_dict(whole)
         self.publish()

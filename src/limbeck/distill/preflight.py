@@ -5,6 +5,7 @@ Each check raises `PreflightError` in one sentence; each has a test that plants 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,58 @@ if TYPE_CHECKING:
 
     from limbeck.distill.rows import Row
     from limbeck.distill.tokens import EncodedTree
+
+
+def check_sharded(settings: DistillSettings, *, scratch: bool, loops: bool) -> None:
+    """What was asked for goes with weights that are cut over the processes (FSDP).
+
+    `scratch` says that the student begins without weights, `loops` that the recipe does more than to
+    train once.
+    """
+
+    def said(name: str, default: str) -> str:
+        # `accelerate launch` hands its options on in the environment.
+        return os.environ.get(f"FSDP_{name}", default).lower()
+
+    refusals = [
+        (
+            said("VERSION", "1") != "2",
+            "weights are sharded by the second version of FSDP; add --fsdp_version 2",
+        ),
+        (
+            said("OFFLOAD_PARAMS", "false") == "true",
+            "sharded weights stay on their devices; leave --fsdp_offload_params false",
+        ),
+        (
+            said("ACTIVATION_CHECKPOINTING", "false") == "true",
+            "instead of --fsdp_activation_checkpointing take --set checkpointing=true",
+        ),
+        (
+            loops,
+            "this recipe needs a whole student or teacher while it trains, and with --use_fsdp no "
+            "process has one; take a recipe of a single training, or leave --use_fsdp",
+        ),
+        (
+            settings.optimizer == "muon" or (settings.optimizer == "auto" and scratch),
+            "Muon needs whole matrices, and with --use_fsdp they are sharded; set optimizer=adamw",
+        ),
+        (
+            settings.tune == "qlora",
+            "weights of 4 bits cannot be sharded; set tune=lora, or leave --use_fsdp",
+        ),
+        (
+            settings.compile,
+            "sharded layers cannot be compiled; set compile=false, or leave --use_fsdp",
+        ),
+        (
+            settings.evaluate_every > 0 or settings.patience > 0,
+            "with --use_fsdp no process has a whole student to check while it trains; leave "
+            "evaluate_every and patience at 0, and run limbeck evaluate afterwards",
+        ),
+    ]
+    for found, sentence in refusals:
+        if found:
+            raise PreflightError(sentence)
 
 
 def check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:

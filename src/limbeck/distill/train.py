@@ -100,7 +100,11 @@ def train(
     """
     from limbeck.distill.rows import schedule
 
-    run = _Training(model, trees, settings, folder, World(), pad, scratch, identity, score)
+    world = World()
+    if world.sharded:
+        # No process has a whole student that could be asked: the last weights are kept.
+        score = None
+    run = _Training(model, trees, settings, folder, world, pad, scratch, identity, score)
     run.resume()
     saved_at = time.monotonic()
     lengths = [tree.tokens for tree in trees]
@@ -143,7 +147,9 @@ class _Training:
         identity: str,
         score: Scorer | None,
     ) -> None:
+        import torch
 
+        from limbeck.distill.loss import batch_loss
         from limbeck.distill.optimize import Optimizer
 
         self.model, self.trees, self.settings = model, trees, settings
@@ -151,9 +157,12 @@ class _Training:
         self.dtype, self.device = compute_dtype(settings), world.device()
         self.at = _Run(micro_tokens=self._fitting(score is not None))
         prepare(model, settings, self.device)
+        self.model, self.loss = world.place(model, batch_loss, self.dtype)
         self.reference = copy.deepcopy(model).float() if score is not None else None
-        model.train()
-        self.optimizer: Optimizer = Optimizer(model, settings, scratch=scratch, dtype=self.dtype)
+        self.model.train()
+        # Sharded weights are in float32 and are rounded when they are gathered: no copies are needed.
+        held = torch.float32 if world.sharded else self.dtype
+        self.optimizer: Optimizer = Optimizer(self.model, settings, scratch=scratch, dtype=held)
         self.best: dict[str, torch.Tensor] | None = None
         self.began = time.monotonic()
 
@@ -163,7 +172,10 @@ class _Training:
 
         longest = max(len(tree.prompt) + len(b.ids) for tree in self.trees for b in tree.branches)
         copies = 1 + bool(self.settings.evaluate_every) if scored else 0
-        wanted = need(self.model, self.settings, self.dtype, longest=longest, copies=copies)
+        shards = self.world.size if self.world.sharded else 1
+        wanted = need(
+            self.model, self.settings, self.dtype, longest=longest, copies=copies, shards=shards
+        )
         free = self.world.agree(free_bytes(self.device))
         if free is None:
             return self.settings.micro_tokens
@@ -188,8 +200,8 @@ class _Training:
         self.began = time.monotonic() - self.at.seconds
 
     def checkpoint(self) -> None:
+        tensors = self.world.whole(self.optimizer.state())
         if self.world.main:
-            tensors = self.optimizer.state()
             tensors.update({f"best/{name}": tensor for name, tensor in (self.best or {}).items()})
             progress = {"identity": self.identity, "run": vars(self.at)}
             save_checkpoint(self.folder, tensors, progress)
@@ -199,7 +211,7 @@ class _Training:
         """One update from the trees of these indices."""
         import torch
 
-        from limbeck.distill.loss import batch_loss, pack, rows_for
+        from limbeck.distill.loss import pack, rows_for
 
         trees = [self.trees[index] for index in chosen]
         rows = rows_for(self.model, trees, self.settings.layout)
@@ -210,11 +222,11 @@ class _Training:
         )
         sums = torch.zeros(len(ROLES), 2, dtype=torch.float64)
         pieces: list[Packed] = pack(self.model, rows, self.at.micro_tokens, self.pad)
-        for piece in self.world.share(pieces):
-            loss = batch_loss(self.model, piece.to(self.device), norm, self.dtype)
-            loss.value.backward()
+        for piece, times in self.world.share(pieces):
+            loss = self.loss(piece.to(self.device), norm, self.dtype)
+            (times * loss.value).backward()
             for role, (nats, count) in loss.by_role.items():
-                sums[ROLES.index(role)] += torch.tensor([nats, count], dtype=torch.float64)
+                sums[ROLES.index(role)] += times * torch.tensor([nats, count], dtype=torch.float64)
         live = [p for p in self.model.parameters() if p.requires_grad]
         sums = self.world.sum_gradients(live, sums.float().flatten()).view(-1, 2)
         means = {
@@ -291,7 +303,7 @@ class _Training:
 
     def result(self) -> Trained:
         return Trained(
-            weights=self.best if self.best is not None else self.optimizer.weights(),
+            weights=self.best or self.world.whole(self.optimizer.weights()),
             steps=self.at.step,
             tokens=self.at.tokens,
             seconds=self.at.seconds,
