@@ -58,7 +58,12 @@ def inspect(
 ) -> Examination:
     """Decide about every trace of `records`; see `limbeck.curate.curate.examine_records`."""
     batches = tables(records)
-    first = list(islice(batches, FEW + 1)) or [RAW.to_frame()]
+    first = list(islice(batches, FEW))
+    if len(first) == FEW:
+        # There are most likely more, and the engine starts while they are read.
+        engine.prepare()
+    first += islice(batches, 1)
+    first = first or [RAW.to_frame()]
     few = len(first) <= FEW and not engine.always
     place = spill_to or Path(tempfile.gettempdir())
     with disk(place):
