@@ -160,7 +160,3 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--copies", type=int, default=1)
     parser.add_argument("--workers", type=int, default=None)
     return parser
-
-
-if __name__ == "__main__":
-    main()

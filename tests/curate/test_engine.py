@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
 
-from limbeck.curate.engine import Here, Pool, open_engine
+from limbeck.curate.engine import SHARED, Here, Pool, open_engine
 from limbeck.errors import ConfigError, MissingExtraError
 
 
@@ -33,3 +34,9 @@ def test_a_pool_that_has_rested_works_again() -> None:
     pool.rest()
     assert list(pool.map(abs, [-3])) == [3]
     pool.close()
+
+
+def test_what_workers_share_does_not_bring_polars_which_starts_threads() -> None:
+    code = f"import sys, {', '.join(SHARED)}; print('polars' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"

@@ -29,15 +29,24 @@ def read_json_reply(task: Task, text: str, blocks: str | None = None) -> JsonRep
     The answer of a task that names no field for it is all that is left beside the rationale.
     `blocks` is the canonical JSON of a reply's content, as a trace keeps it.
     """
-    form = task.reply
-    why = form.rationale_field or (task.elicit.field if task.elicit.how == "schema" else None)
-    if why is None and form.answer_field is None:
+    if not names_fields(task):
         return None
+    why = _field_of_rationale(task)
     found = _read_text(task, text, why)
     for given in _tool_inputs(blocks) if found is None else ():
         # The order of the keys was lost in the canonical JSON; the schema puts the rationale first.
         found = found or _read_object(task, given, why, left=_left(task, given, why))
     return found
+
+
+def names_fields(task: Task) -> bool:
+    """Whether a reply of the task may have its rationale or its answer in a field."""
+    return task.reply.answer_field is not None or _field_of_rationale(task) is not None
+
+
+def _field_of_rationale(task: Task) -> str | None:
+    schema = task.elicit.how == "schema"
+    return task.reply.rationale_field or (task.elicit.field if schema else None)
 
 
 def _read_text(task: Task, text: str, why: str | None) -> JsonReply | None:

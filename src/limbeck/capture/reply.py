@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from limbeck.capture.elicit.tags import divide
-from limbeck.capture.json_reply import read_json_reply
+from limbeck.capture.json_reply import names_fields, read_json_reply
 from limbeck.types import Noun, Origin, Rationale, Task, Trace
 from limbeck.verify.arithmetic import evaluate
 from limbeck.verify.choice import LETTERED, starting_choice
@@ -78,7 +78,9 @@ def read_reply(
         text = text[inside.end() :]
         thinking = thinking or inside[1]
     native = thinking if thinking and thinking.strip() else None
-    fields = read_json_reply(task, _before_stop(text, task.reply.stop)[0], blocks)
+    fields = None
+    if names_fields(task):
+        fields = read_json_reply(task, _before_stop(text, task.reply.stop)[0], blocks)
     if fields is not None:
         why = _rationale(native, fields.rationale, "post_hoc" if fields.after else "elicited")
         return _without_rest(task, why, fields.answer or "", choices)

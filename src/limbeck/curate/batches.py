@@ -43,6 +43,9 @@ look up again and again stays in the processor's cache."""
 SETTLED = ("truth", "truth_source", "conflict", "correct")
 """What is settled among all traces before the checks see one."""
 
+SKETCHED = ("sketch_input", "sketch_chain")
+"""Whether a trace has what may be near to a text of another."""
+
 
 # ---- reading ------------------------------------------------------------------------------------
 
@@ -90,9 +93,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Checking:
-    """A part to be checked. `rows` has `row`, `at` and `sketch` and `SETTLED`: which rows of the part
-    are looked at, in which order, where they stand in the index, and whether their input is
-    sketched. The plan is a file where the work is done elsewhere."""
+    """A part to be checked. `rows` has `row`, `at`, `SKETCHED` and `SETTLED`: which rows of the part
+    are looked at, in which order, where they stand in the index, and whether their input and their
+    chain are sketched. The plan is a file where the work is done elsewhere."""
 
     number: int
     part: Part
@@ -126,11 +129,12 @@ def check_batch(given: Checking) -> Checked:
     rows = rows.rename({"check": "failed_check", "evidence": "failed_evidence"}).drop("row")
     chains = None
     if plan.settings.duplicates.per_input > 1:
-        chains = _sketched(given, "chains", frame["rationale"].str.to_lowercase(), plan)
+        said = frame["rationale"].filter(chosen["sketch_chain"])
+        chains = _sketched(given, "chains", said.str.to_lowercase(), plan)
     return Checked(
         rows=rows.hstack(measures),
         failures=failures.select(chosen["at"].gather(failures["row"]), "check", "evidence"),
-        inputs=_sketched(given, "inputs", frame["key"].filter(chosen["sketch"]), plan),
+        inputs=_sketched(given, "inputs", frame["key"].filter(chosen["sketch_input"]), plan),
         chains=chains,
         hits=None if plan.wanted is None else find_hits(frame, plan.wanted, chosen["at"]),
     )

@@ -11,7 +11,6 @@ import polars as pl
 
 from limbeck.curate.chain import excerpt
 from limbeck.curate.conflicts import Conflict
-from limbeck.curate.measures import WORD
 from limbeck.curate.privacy import find_private
 from limbeck.curate.settings import CurateSettings
 from limbeck.curate.structure import SAMPLE, Structure, find_structure
@@ -59,7 +58,7 @@ def write_cards(
         "labels": _labels(summary),
         "sames": _sames(summary, settings),
         "conflicts": [_conflict(one) for one in summary.conflicts.examples],
-        **_reading(folder, task, summary, structure),
+        **_reading(folder, task, rows, summary, structure),
         "repairs": _repairs(folder, summary),
         "clauses": {generator.name: clause(generator.name) for generator in summary.generators},
     }
@@ -76,12 +75,12 @@ def read_structure(folder: Path, task: Task) -> Structure | None:
 
 
 def _reading(
-    folder: Path, task: Task, summary: Summary, structure: Structure | None
+    folder: Path, task: Task, rows: pl.DataFrame, summary: Summary, structure: Structure | None
 ) -> dict[str, Any]:
-    """What only the texts of the finished dataset tell."""
+    """What the texts of the finished dataset tell."""
     return {
         "structure": structure,
-        "lengths": _bars(_length_bins(folder)),
+        "lengths": _bars(_length_bins(rows)),
         "steps": _bars(_step_bins(structure)),
         "privacy": find_private([folder / f"{split}.parquet" for split in summary.splits], task),
     }
@@ -107,11 +106,10 @@ def _repairs(folder: Path, summary: Summary) -> dict[str, Any]:
     }
 
 
-def _length_bins(folder: Path) -> dict[str, int]:
+def _length_bins(rows: pl.DataFrame) -> dict[str, int]:
     """How many training chains have so many words, in bins that double."""
-    chains = pl.read_parquet(folder / "train.parquet", columns=["rationale"])["rationale"]
-    counts = chains.drop_nulls().str.count_matches(WORD).to_list()
-    bins = [max(count, 1).bit_length() for count in counts]
+    train = rows.filter((pl.col("split") == "train") & pl.col("reason").is_null())
+    bins = [max(count, 1).bit_length() for count in train["words"].drop_nulls().to_list()]
     spans = range(min(bins, default=0), max(bins, default=-1) + 1)
     return {f"{1 << span - 1} to {(1 << span) - 1}": bins.count(span) for span in spans}
 

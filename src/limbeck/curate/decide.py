@@ -23,15 +23,17 @@ COMPARED = (
     "text", "looked",
 )  # fmt: skip
 """Columns that tell whether a trace repeats another."""
+_ALL = pl.lit(True)
 
 
 @dataclass(frozen=True)
 class Found:
     """What the texts of an index say, beside its rows.
 
-    `inputs` are sketches of its different inputs; the column `text` of the index says which is whose.
-    `chains` are those of all its chains, where several of an input may be kept; the column `looked`
-    says which is whose. `hits` are what stands in `evaluation` too, which must not be trained on.
+    `inputs` are sketches of those of its different inputs that may be near another; the column `text`
+    of the index says which is whose, and is null where there is none. `chains` are those of the chains
+    of one input, where several may be kept; the column `looked` says which is whose. `hits` are what
+    stands in `evaluation` too, which must not be trained on.
     """
 
     inputs: Sketches
@@ -76,8 +78,12 @@ def decide(
         )
         frame = _drop(frame, "contamination", pl.lit(said))
     frame = _drop_found(frame, "leakage", lambda left: splits.leaks(left, task))
+    sketched = pl.col("text").is_not_null()
     frame = _drop_found(
-        frame, "near_leakage", lambda left: splits.near_leaks(left, found.inputs, _texts(left))
+        frame,
+        "near_leakage",
+        lambda left: splits.near_leaks(left, found.inputs, _texts(left)),
+        sketched,
     )
     by_check = train & pl.col("reason").is_null() & pl.col("failed_check").is_not_null()
     frame = frame.with_columns(
@@ -97,11 +103,11 @@ def decide(
             "over_budget",
             lambda left: over_budget(left, given.per_input, given.sampler, lookup),
         )
-    left = _left(frame)
+    left = _left(frame, sketched)
     repeated, clusters = duplicates.near_repeats(
         left, task, settings.duplicates, found.inputs, _texts(left)
     )
-    frame = _drop_found(frame, "near_duplicate", lambda _: repeated)
+    frame = _drop_found(frame, "near_duplicate", lambda _: repeated, sketched)
     embedder = settings.duplicates.embedder
     if embedder is not None:
         embed = load_embedder(embedder)
@@ -118,16 +124,19 @@ def _texts(rows: pl.DataFrame) -> Places:
     return rows["text"].to_numpy().astype(np.int64)
 
 
-def _left(frame: pl.DataFrame) -> pl.DataFrame:
-    """What is compared of the rows that nothing dropped so far."""
-    return frame.lazy().filter(pl.col("reason").is_null()).select(COMPARED).collect()
+def _left(frame: pl.DataFrame, among: pl.Expr = _ALL) -> pl.DataFrame:
+    """What is compared of the rows `among` which nothing dropped so far."""
+    return frame.lazy().filter(pl.col("reason").is_null() & among).select(COMPARED).collect()
 
 
 def _drop_found(
-    frame: pl.DataFrame, reason: str, find: Callable[[pl.DataFrame], pl.Series]
+    frame: pl.DataFrame,
+    reason: str,
+    find: Callable[[pl.DataFrame], pl.Series],
+    among: pl.Expr = _ALL,
 ) -> pl.DataFrame:
-    """Give `reason` to the rows that have none yet and that `find` has evidence against."""
-    left = _left(frame)
+    """Give `reason` to the rows `among` which `find` has evidence against and that have none yet."""
+    left = _left(frame, among)
     evidence = pl.Series([None], dtype=pl.String).new_from_index(0, frame.height)
     return _drop(frame, reason, pl.lit(evidence.scatter(left["at"], find(left))))
 

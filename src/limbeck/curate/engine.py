@@ -26,7 +26,11 @@ _AHEAD = 2
 """Batches that wait for each worker; more would only fill the memory."""
 _ATTEMPTS = 3
 """How often a pool is started anew after a worker of it was killed."""
-
+_SPAWNED = sys.platform == "win32"
+"""Whether a worker is a process of its own from the start, because nothing can be forked."""
+SHARED = ["limbeck.capture.reply", "scipy.sparse.csgraph"]
+"""What takes longest to import, and is imported once for all workers. None of it starts threads, as
+polars does: a process that has threads must not be forked."""
 _COLLECTED = 100_000
 """How many more values than before there must be until a worker looks for circles among them."""
 
@@ -37,6 +41,9 @@ class Engine(Protocol):
     always: bool
 
     def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]: ...
+
+    def prepare(self) -> None:
+        """Start what takes time to start: there will be work."""
 
     def rest(self) -> None:
         """Give back what is held between two maps: there is something else to do."""
@@ -51,6 +58,9 @@ class Here:
 
     def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
         return map(function, items)
+
+    def prepare(self) -> None:
+        pass
 
     def rest(self) -> None:
         pass
@@ -93,6 +103,13 @@ class Pool:
                 waiting.popleft()
                 yield found
 
+    def prepare(self) -> None:
+        if not _SPAWNED:
+            from multiprocessing import forkserver
+
+            forkserver.set_forkserver_preload(SHARED)
+            forkserver.ensure_running()
+
     def rest(self) -> None:
         # A worker at rest holds 100 MB and more, and another is there in a second.
         self.close()
@@ -112,10 +129,11 @@ class Pool:
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
+            self.prepare()
             # Forking a process that has threads, as polars does, may hang.
-            method = "spawn" if sys.platform == "win32" else "forkserver"
+            context = get_context("spawn" if _SPAWNED else "forkserver")
             self._pool = ProcessPoolExecutor(
-                self._workers, mp_context=get_context(method), initializer=_one_thread
+                self._workers, mp_context=context, initializer=_one_thread
             )
         return self._pool
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from limbeck.curate.frame import hash64, places_of
+from limbeck.curate.near import hash_numbers
 
 INDEX = pl.Schema(
     {
@@ -16,6 +17,7 @@ INDEX = pl.Schema(
         "part": pl.Int32(),
         "row": pl.Int32(),
         "key": pl.UInt64(),
+        "numbers": pl.UInt64(),
         "place": pl.UInt64(),
         "group": pl.String(),
         "fixed_split": pl.String(),
@@ -38,7 +40,8 @@ INDEX = pl.Schema(
 )
 """One row a trace. Its texts are in the row `row` of the part `part`.
 
-`key` is a hash of the key of a frame, and `place` of what was asked and said. `chain` is a hash of the
+`key` is a hash of the key of a frame, `numbers` of the numbers in it, and `place` of what was asked and
+said. `chain` is a hash of the
 rationale without regard to case and `characters` its length; both are null where there is none.
 """
 
@@ -51,6 +54,7 @@ def index(frame: pl.DataFrame, part: int) -> pl.DataFrame:
         pl.lit(part, dtype=pl.Int32).alias("part"),
         pl.int_range(pl.len(), dtype=pl.Int32).alias("row"),
         pl.Series("key", keys, dtype=pl.UInt64),
+        pl.Series("numbers", hash_numbers(frame["key"])),
         places_of(frame),
         pl.Series("chain", chains, dtype=pl.UInt64),
         pl.col("rationale").str.len_chars().cast(pl.UInt32).alias("characters"),

@@ -15,6 +15,7 @@ from limbeck.curate import contamination
 from limbeck.curate.batches import (
     RAW,
     SETTLED,
+    SKETCHED,
     Checked,
     Checking,
     Plan,
@@ -58,7 +59,12 @@ def inspect(
 ) -> Examination:
     """Decide about every trace of `records`; see `limbeck.curate.curate.examine_records`."""
     batches = tables(records)
-    first = list(islice(batches, FEW + 1)) or [RAW.to_frame()]
+    first = list(islice(batches, FEW))
+    if len(first) == FEW:
+        # There are most likely more, and the engine starts while they are read.
+        engine.prepare()
+    first += islice(batches, 1)
+    first = first or [RAW.to_frame()]
     few = len(first) <= FEW and not engine.always
     place = spill_to or Path(tempfile.gettempdir())
     with disk(place):
@@ -131,23 +137,31 @@ class _Inspection:
         self, rows: pl.DataFrame, evaluation: Evaluation | None
     ) -> tuple[pl.DataFrame, Found, pl.DataFrame]:
         """The index with what the texts say; what else they say; and all failures."""
-        rows = rows.with_row_index("at").with_columns(
-            pl.col("key").is_first_distinct().alias("sketch")
-        )
+        rows = rows.with_row_index("at").with_columns(self._sketched())
         gathered = _Gathered()
         for checked in self._checked(rows, self._planned(rows, evaluation)):
             gathered.add(checked)
         del checked
-        said = pl.concat(gathered.rows).with_row_index("looked").sort("at")
+        said = pl.concat(gathered.rows).sort("at")
         failures = pl.concat(gathered.failures)
         names = rows["trace_id"].gather(failures["at"])
-        # An input was sketched where it first stands, part by part in the order of the index.
-        inputs = rows.lazy().filter("sketch").select("key", "part", "at").collect()
-        inputs = inputs.sort("part", "at").select("key").with_row_index("text")
+        inputs = _numbered(rows, "sketch_input", "key").rename({"number": "text"})
         texts = rows.select("key").join(inputs, on="key", how="left", maintain_order="left")
-        rows = rows.drop("at", "sketch").hstack([texts["text"], *said.drop("at")])
+        chains = _numbered(rows, "sketch_chain", "at").rename({"number": "looked"})
+        looked = rows.select("at").join(chains, on="at", how="left", maintain_order="left")
+        rows = rows.drop("at", "numbers", *SKETCHED)
+        rows = rows.hstack([texts["text"], looked["looked"], *said.drop("at")])
         found = gathered.found(evaluation)
         return rows, found, failures.select(names, "check", "evidence")
+
+    def _sketched(self) -> tuple[pl.Expr, pl.Expr]:
+        """The columns `SKETCHED` of an index: whether an input, where it stands first, may be near
+        another, and whether a chain has another beside it."""
+        first = pl.col("key").is_first_distinct()
+        if self._settings.duplicates.numbers:
+            # Most inputs that have numbers have them alone, and are near no other.
+            first &= pl.when(first).then("numbers").is_duplicated()
+        return first.alias("sketch_input"), pl.col("key").is_duplicated().alias("sketch_chain")
 
     def _planned(self, rows: pl.DataFrame, evaluation: Evaluation | None) -> Plan | Path:
         """What every check must know; in a file where the texts are in files too."""
@@ -174,7 +188,7 @@ class _Inspection:
 
     def _checked(self, rows: pl.DataFrame, plan: Plan | Path) -> Iterator[Checked]:
         """What was found in each part, in the order of the parts."""
-        chosen = rows.select("part", "row", "at", "sketch", *SETTLED)
+        chosen = rows.select("part", "row", "at", *SKETCHED, *SETTLED)
         items = [
             Checking(
                 number=part,
@@ -193,6 +207,13 @@ class _Inspection:
             done += checked.rows.height
             self.tell("checking", done)
             yield checked
+
+
+def _numbered(rows: pl.DataFrame, sketched: str, column: str) -> pl.DataFrame:
+    """`column` of the rows that were `sketched`, and the `number` of the sketch of each: sketches stand part by
+    part, and in a part in the order of the index."""
+    chosen = rows.lazy().filter(sketched).sort("part", "at").select(column).collect()
+    return chosen.with_row_index("number")
 
 
 class _Gathered:

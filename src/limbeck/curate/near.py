@@ -122,9 +122,14 @@ def sketch(texts: pl.Series, width: int, similarity: float, numbers: bool) -> Sk
         marks[begin:end] = values
         bands[:, begin:end] = _bands(values, per_band).T
     if numbers:
-        bands ^= _hashed(cleaned.str.extract_all(r"\p{Nd}+").list.join(" "))
+        bands ^= hash_numbers(cleaned)
     made = Numbers((len(cleaned), len(bands), BINS), bands, marks)
     return Sketches(held, (made,), np.arange(len(cleaned), dtype=np.int32), width, similarity)
+
+
+def hash_numbers(texts: pl.Series) -> Words64:
+    """A hash of the numbers of each text, (N,)."""
+    return _hashed(texts.str.replace_all(r"\P{Nd}+", " ").str.strip_chars(" "))
 
 
 def pairs_among(sketches: Sketches) -> Pairs:

@@ -48,6 +48,9 @@ class OnRay:
                 wanted += 1
                 yield found
 
+    def prepare(self) -> None:
+        pass
+
     def rest(self) -> None:
         pass
 

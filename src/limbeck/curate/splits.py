@@ -60,23 +60,25 @@ def leaks(frame: pl.DataFrame, task: Task) -> pl.Series:
     # A shifted set is shifted on purpose, often by changing the inputs of the very same groups.
     unshifted = pl.col("rank") != _RANK["shifted"]
     by_group = pl.col("rank").filter(unshifted).min().over("group")
-    best = ranks.select(
+    best = ranks.with_row_index("stood").select(
+        "stood",
         "rank",
+        "group",
         pl.col("rank").min().over("key").alias("key_rank"),
         pl.when(pl.col("group").is_not_null() & pl.col("fixed_split").is_null())
         .then(by_group if task.splits.by == "group" else pl.col("rank"))
         .otherwise(pl.col("rank"))
         .alias("group_rank"),
     )
-    found: list[str | None] = []
-    for (own, by_key, of_group), group in zip(best.iter_rows(), frame["group"], strict=True):
-        if by_key < own:
-            found.append(f"the same input stands in {PRECEDENCE[by_key]}")
-        elif of_group is not None and of_group < own:
-            found.append(f"its group {group!r} stands in {PRECEDENCE[of_group]}")
-        else:
-            found.append(None)
-    return pl.Series("evidence", found, dtype=pl.String)
+    leaking = best.filter(pl.min_horizontal("key_rank", "group_rank") < pl.col("rank"))
+    said = [
+        f"the same input stands in {PRECEDENCE[by_key]}"
+        if by_key < own
+        else f"its group {group!r} stands in {PRECEDENCE[of_group]}"
+        for own, group, by_key, of_group in leaking.drop("stood").iter_rows()
+    ]
+    evidence = pl.Series("evidence", [None], dtype=pl.String).new_from_index(0, frame.height)
+    return evidence.scatter(leaking["stood"], pl.Series(said, dtype=pl.String))
 
 
 def near_leaks(frame: pl.DataFrame, sketches: Sketches, rows: Places) -> pl.Series:

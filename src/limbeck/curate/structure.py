@@ -8,6 +8,7 @@ chains teaches a student little else.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import Counter
@@ -153,7 +154,7 @@ def _join(
     """The first cluster whose first chain has most of the same steps, or a new one. `heads` are the
     places of the first clusters by the steps of their first chains."""
     parts = frozenset(told)
-    both = Counter(place for part in parts for place in heads.get(part, ()))
+    both = Counter(itertools.chain.from_iterable(heads.get(part, ()) for part in parts))
     for place in sorted(both):
         all_parts = len(parts) + len(clusters[place].parts) - both[place]
         if both[place] >= ALIKE * all_parts:

@@ -1,4 +1,4 @@
-"""The traces of a task with all that hangs on them, as the text that the store keeps, page by page.
+"""A trace with all that hangs on it, as the text that the store keeps.
 
 Whoever reads millions of them turns the text into nouns where there are processors for it.
 """
@@ -9,10 +9,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-import sqlalchemy as sa
-
-from limbeck.store import schema
-from limbeck.store.naming import with_trace
 from limbeck.store.rows import read_outcome
 from limbeck.types import TRUST, Outcome
 
@@ -40,45 +36,6 @@ def best_outcome(outcomes: Iterable[Outcome]) -> Outcome | None:
 def read_outcomes(contents: Iterable[str]) -> Outcome | None:
     """The outcome to believe; raises ValueError if a content is not that of an outcome."""
     return best_outcome(read_outcome(content) for content in contents)
-
-
-def page(
-    connection: sa.Connection, wanted: sa.ColumnElement[bool], after: int, size: int
-) -> tuple[list[Record], int]:
-    """The first `size` traces behind the position `after`, and the position of the last of them."""
-    traces = schema.traces.c
-    query = (
-        sa.select(traces.position, traces.id, traces.content)
-        .where(wanted, traces.position > after)
-        .order_by(traces.position)
-        .limit(size)
-    )
-    rows = connection.execute(query).all()
-    if not rows:
-        return [], after
-    last = rows[-1][0]
-    span = sa.and_(wanted, traces.position > after, traces.position <= last)
-    outcomes: dict[str, list[str]] = {}
-    for trace_id, content in _hanging(connection, schema.outcomes, span):
-        outcomes.setdefault(trace_id, []).append(content)
-    rationales = dict(_hanging(connection, schema.rationales, span))
-    made = [
-        Record(name, content, tuple(outcomes.get(name, ())), rationales.get(name))
-        for _, name, content in rows
-    ]
-    return made, last
-
-
-def _hanging(
-    connection: sa.Connection, table: sa.Table, span: sa.ColumnElement[bool]
-) -> list[tuple[str, str]]:
-    query = (
-        sa.select(table.c.trace_id, table.c.content)
-        .select_from(with_trace(table))
-        .where(span)
-        .order_by(table.c.position)
-    )
-    return [(trace_id, content) for trace_id, content in connection.execute(query)]
 
 
 def _believed(outcome: Outcome) -> tuple[int, datetime]:

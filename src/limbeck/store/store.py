@@ -25,7 +25,8 @@ from limbeck.store.insert import insert
 from limbeck.store.journal import Journal
 from limbeck.store.listing import Counts, SkeletonCounts
 from limbeck.store.migrations import is_current, migrate
-from limbeck.store.records import Record, best_outcome, page
+from limbeck.store.paging import page
+from limbeck.store.records import Record, best_outcome
 from limbeck.store.replacing import replace
 from limbeck.store.rows import (
     as_text,

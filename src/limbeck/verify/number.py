@@ -68,6 +68,8 @@ def judge(form: AnswerForm, answer: str, truth: str, choices: tuple[str, ...] = 
 
 def parse(text: str) -> Fraction | None:
     """The exact value of the one number that `text` says, or None."""
+    if _PLAIN.fullmatch(text):
+        return Fraction(int(text))
     # Python refuses to read thousands of digits, and a looping teacher writes them.
     if len(text) > _LONGEST:
         return None

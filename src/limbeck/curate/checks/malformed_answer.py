@@ -39,7 +39,8 @@ def check(frame: pl.DataFrame, task: Task, settings: Settings) -> pl.DataFrame:
             return f"the answer hedges between {' and '.join(hedged)}: {excerpt(raw)!r}"
         return f"the answer {excerpt(raw)!r} is not {_wanted(task, choices)}"
 
-    return by_row(frame, ["answer", "answer_raw", "choices"], find)
+    odd = pl.col("answer").is_null() & pl.col("answer_raw").is_not_null()
+    return by_row(frame, ["answer", "answer_raw", "choices"], find, odd)
 
 
 def _named(task: Task, text: str, choices: tuple[str, ...]) -> list[str]:
