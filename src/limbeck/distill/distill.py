@@ -228,6 +228,7 @@ def learn(
             should_stop=run.should_stop,
         )
     if not run.writes:
+        World().wait()
         return folder
     card = StudentCard(
         task=dataset.task,
@@ -262,6 +263,8 @@ def learn(
         )
         _write_card(card, folder)
     shutil.rmtree(work, ignore_errors=True)
+    # A recipe of several trainings reads what is written here, in every process.
+    World().wait()
     return folder
 
 
