@@ -36,6 +36,7 @@ from limbeck.workspace import Workspace
 ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "bench" / "results" / "recipes.json"
 EVERYWHERE = ("multitask", "think-first", "answer-first", "outline", "socratic", "adaptive")
+THREE = EVERYWHERE[:3]
 SEVERAL = ("sampled", "mix")
 """Recipes that differ from think-first only where an input has several chains."""
 
@@ -76,7 +77,7 @@ SUBJECTS = (
     Subject(
         "esnli",
         REAL,
-        EVERYWHERE,
+        THREE,
         "PaLM 540B",
         files=(
             ("esnli_palm/valid.jsonl.gz", None, 5000),
@@ -86,14 +87,14 @@ SUBJECTS = (
     Subject(
         "cqa",
         REAL,
-        EVERYWHERE,
+        THREE,
         "PaLM 540B",
         files=(("cqa_palm/train.jsonl.gz", None, 5000), ("cqa_palm/test.jsonl.gz", "test", 600)),
     ),
 )
 STUDIES = (
     ("ledger", "structure", LEDGER, ("kinds=digits,shuffle,other-item", "doses=1")),
-    ("refunds", "sample-efficiency", REFUNDS, ("sizes=125,500,2000",)),
+    ("refunds", "sample-efficiency", REFUNDS, ("sizes=400,2000",)),
     ("svamp", "samplers", SVAMP, ("budget=2", "samplers=diverse,shortest_correct")),
 )
 """Task, study, settings of the training, settings of the study."""
