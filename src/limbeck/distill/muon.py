@@ -18,17 +18,17 @@ class Muon32(torch.optim.Muon):
     https://kellerjordan.github.io/posts/muon/)."""
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # it never has a closure
         assert closure is None
         for group in self.param_groups:
-            updates: dict[tuple[int, int], list[tuple[torch.Tensor, torch.Tensor]]] = {}
+            updates: dict[torch.Size, list[tuple[torch.Tensor, torch.Tensor]]] = {}
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     update = self._update(parameter, group["momentum"], group["nesterov"])
                     rows, columns = parameter.shape
                     # A tall matrix lies down, among the wide ones of its shape.
                     lying = update.T if rows > columns else update
-                    updates.setdefault(tuple(lying.shape), []).append((parameter, lying))
+                    updates.setdefault(lying.shape, []).append((parameter, lying))
             for same in updates.values():
                 found = orthogonal(
                     torch.stack([update for _, update in same]),
@@ -57,7 +57,7 @@ def orthogonal(
     """Wide matrices (N, R, C), R ≤ C, with all singular values moved near to 1."""
     a, b, c = coefficients
     norms = torch.linalg.matrix_norm(matrices, keepdim=True)
-    x = matrices / norms.clamp(min=eps)
+    x: torch.Tensor = matrices / norms.clamp(min=eps)
     for _ in range(steps):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
