@@ -35,8 +35,9 @@ from limbeck.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "bench" / "results" / "recipes.json"
-EVERYWHERE = ("multitask", "think-first", "answer-first", "outline", "socratic", "adaptive")
-THREE = EVERYWHERE[:3]
+SINGLE = ("multitask", "think-first", "answer-first", "outline", "socratic", "adaptive")
+"""Recipes that need one chain an input."""
+COMMON = SINGLE[:3]
 SEVERAL = ("sampled", "mix")
 """Recipes that differ from think-first only where an input has several chains."""
 
@@ -60,24 +61,24 @@ class Subject:
 FEWER_CHECKS = "evaluate_items=64"
 """Validation decides nothing here, and students that have not learned to stop write for long."""
 REFUNDS = ("steps=200",)
-REAL = ("steps=80", FEWER_CHECKS)
-SVAMP = ("steps=120", FEWER_CHECKS)
+REAL = ("steps=60", FEWER_CHECKS)
+SVAMP = ("steps=80", FEWER_CHECKS)
 LEDGER = ("steps=160", "learning_rate=0.01", FEWER_CHECKS)
 SUBJECTS = (
-    Subject("refunds", REFUNDS, EVERYWHERE, "simulated teacher", calls=3200),
+    Subject("refunds", REFUNDS, SINGLE, "simulated teacher", calls=3200),
     Subject(
         "svamp",
         SVAMP,
-        (*EVERYWHERE, *SEVERAL),
+        (*COMMON, *SEVERAL),
         "GPT-4o and Gemini, several levels of detail",
         files=(("svamp_multi_teacher/train.jsonl.gz", None, 700),),
         chains=tuple(f"teacher.{n}.raw" for n in range(4)),
     ),
-    Subject("ledger", LEDGER, EVERYWHERE, "simulated teacher", calls=2600),
+    Subject("ledger", LEDGER, COMMON, "simulated teacher", calls=2600),
     Subject(
         "esnli",
         REAL,
-        THREE,
+        COMMON,
         "PaLM 540B",
         files=(
             ("esnli_palm/valid.jsonl.gz", None, 5000),
@@ -87,7 +88,7 @@ SUBJECTS = (
     Subject(
         "cqa",
         REAL,
-        THREE,
+        COMMON,
         "PaLM 540B",
         files=(("cqa_palm/train.jsonl.gz", None, 5000), ("cqa_palm/test.jsonl.gz", "test", 600)),
     ),

@@ -41,8 +41,8 @@ INDEX = pl.Schema(
 """One row a trace. Its texts are in the row `row` of the part `part`.
 
 `key` is a hash of the key of a frame, `numbers` of the numbers in it, and `place` of what was asked and
-said. `chain` is a hash of the
-rationale without regard to case and `characters` its length; both are null where there is none.
+said. `chain` is a hash of the rationale without regard to case and `characters` its length; both are null
+where there is none.
 """
 
 
