@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
-from limbeck.capture.sandbox.tasks import load, render
+from limbeck.capture.sandbox.tasks import Item, load, render
 from limbeck.cli.app import main
 from limbeck.store.store import Store
-from limbeck.types import Outcome, Provenance, SplitPlan, Trace
+from limbeck.types import Outcome, Provenance, SplitPlan, Task, Trace
 from limbeck.workspace import Workspace
 
 # One thread: several that wait for each other on busy cores are slower than one.
@@ -26,16 +27,7 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Few calls in all, and enough of them for a promise.
     plan = SplitPlan(train=0.35, validation=0.1, calibration=0.4, test=0.15)
     task = sandbox.task().model_copy(update={"splits": plan})
-    with Store(workspace.store_url) as store:
-        for item in sandbox.generate(240, seed=3):
-            trace = Trace(
-                task=task.name,
-                input=item.input,
-                raw=render(item),
-                stop_reason="end_turn",
-                provenance=Provenance(source="gateway", generator="simulated", simulated=True),
-            )
-            store.record([trace], [Outcome(trace_id=trace.id, value=item.truth, source="gold")])
+    _answer(workspace, task, sandbox.generate(240, seed=3))
     workspace.write_task(task)
     (workspace.root / "limbeck.toml").write_text(QUICK)
     before = Path.cwd()
@@ -47,6 +39,28 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finally:
         os.chdir(before)
     return workspace.root
+
+
+Answer = Callable[[Workspace, Task, Sequence[Item]], None]
+
+
+def _answer(workspace: Workspace, task: Task, items: Sequence[Item]) -> None:
+    with Store(workspace.store_url) as store:
+        for item in items:
+            trace = Trace(
+                task=task.name,
+                input=item.input,
+                raw=render(item),
+                stop_reason="end_turn",
+                provenance=Provenance(source="gateway", generator="simulated", simulated=True),
+            )
+            store.record([trace], [Outcome(trace_id=trace.id, value=item.truth, source="gold")])
+
+
+@pytest.fixture
+def answer() -> Answer:
+    """`answer(workspace, task, items)`: the teacher answers these now, rightly, and that is known."""
+    return _answer
 
 
 @pytest.fixture

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from limbeck.capture.reply import reread
-from limbeck.capture.sandbox.tasks import Item, load, render
+from limbeck.capture.sandbox.tasks import Item, load
 from limbeck.cli import monitor as verb
 from limbeck.cli.app import main
 from limbeck.cli.next_student import Made
@@ -233,55 +233,48 @@ def test_a_step_that_fails_is_named_and_the_policy_is_closed_all_the_same(
     assert found.closed is not None
 
 
+def test_no_student_is_begun_with_too_few_calls_for_its_promise(
+    serve: Serve, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(60, 20)
+    steps: list[str] = []
+
+    def run(step: list[str]) -> int:
+        steps.append(step[0])
+        return 0
+
+    real = main
+    monkeypatch.setattr("limbeck.cli.app.main", run)
+    monkeypatch.setattr("limbeck.cli.next_student._to_calibrate_on", lambda *args: 90)
+    assert real(["monitor", "--task", "refunds", "--act", "--json"]) == 3
+    said = json.loads(capsys.readouterr().out)["next_student"]
+    assert re.match(r"none yet: 90 calls since .* a promise needs 91 at the least", said)
+    assert steps == ["curate"]
+
+
 @pytest.mark.slow
 def test_act_trains_and_calibrates_on_the_calls_since_the_error_rate_rose(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    trained: Workspace,
+    answer: Callable[[Workspace, Task, Sequence[Item]], None],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    sandbox = load("refunds")
-    task = sandbox.task()
-    workspace = Workspace.create(tmp_path / "work")
-    workspace.write_task(task)
-    monkeypatch.chdir(workspace.root)
-    _answered(workspace, task, sandbox.generate(300, seed=1), datetime.now(UTC) - timedelta(days=9))
-    assert main(["curate", "--task", "refunds"]) == 0
-    assert main(["distill", "refunds", "--recipe", "label", "--set", "steps=12"]) == 0
-    [folder] = workspace.students.iterdir()
+    task = trained.task("refunds")
+    [folder] = trained.students.glob("refunds-label-*")
     policy = _policy_of(read_card(folder))
-    promote(workspace, folder, policy)
-    _audited(workspace, policy, 60, 20)
+    promote(trained, folder, policy)
+    _audited(trained, policy, 60, 20)
+    answer(trained, task, load("refunds").generate(400, seed=2))
     capsys.readouterr()
-    assert main(["monitor", "--task", "refunds", "--act", "--json"]) == 3
-    said = json.loads(capsys.readouterr().out)["next_student"]
-    assert said.startswith("none yet: 0 calls since ")
-    assert "a promise needs 91 at the least" in said
-    _answered(workspace, task, sandbox.generate(900, seed=2), datetime.now(UTC))
     assert main(["monitor", "--task", "refunds", "--act", "--json"]) == 3
     said = json.loads(capsys.readouterr().out)["next_student"]
     name = said.partition(";")[0]
     assert said == f"{name}; to let it answer some calls: limbeck promote {name} --canary 0.1"
-    made = workspace.students / name
+    made = trained.students / name
+    assert name.startswith("refunds-label-")
     assert made != folder
-    assert read_card(made).settings["steps"] == 12
+    assert read_card(made).settings == read_card(folder).settings
     assert (made / "policy.json").is_file()
-    assert list(workspace.reports.glob("*/evaluation.json"))
-
-
-def _answered(workspace: Workspace, task: Task, items: Sequence[Item], at: datetime) -> None:
-    """The teacher answered these, rightly, and that is known."""
-    traces, outcomes = [], []
-    for item in items:
-        trace = Trace(
-            task=task.name,
-            input=item.input,
-            raw=render(item),
-            stop_reason="end_turn",
-            provenance=Provenance(source="gateway", generator="simulated", simulated=True),
-            created_at=at,
-        )
-        traces.append(reread(task, trace))
-        outcomes.append(Outcome(trace_id=traces[-1].id, value=item.truth, source="gold", at=at))
-    with Store(workspace.store_url) as store:
-        store.record(traces, outcomes)
+    assert list(trained.reports.glob("*/evaluation.json"))
 
 
 @pytest.mark.parametrize(("audits", "errors", "confirmed"), [(120, 3, True), (60, 0, False)])
