@@ -94,7 +94,7 @@ SUBJECTS = (
     ),
 )
 STUDIES = (
-    ("ledger", "structure", LEDGER, ("kinds=digits,shuffle,other-item", "doses=1")),
+    ("refunds", "structure", REFUNDS, ("kinds=digits,shuffle,other-item", "doses=1")),
     ("refunds", "sample-efficiency", REFUNDS, ("sizes=400,2000",)),
     ("svamp", "samplers", SVAMP, ("budget=2", "samplers=diverse,shortest_correct")),
 )
@@ -234,7 +234,8 @@ def keep(key: str, study: dict[str, Any]) -> None:
 
 def table(result: dict[str, Any]) -> str:
     """Markdown: a row a recipe, a column a task; the difference to the control where it is seen."""
-    studies = {key: one for key, one in result["studies"].items() if one["study"] == "recipes"}
+    there = result["studies"]
+    studies = {one.name: there[one.name] for one in SUBJECTS if one.name in there}
     names = list(dict.fromkeys(arm["name"] for one in studies.values() for arm in one["arms"]))
     lines = ["| | " + " | ".join(studies) + " |", "|---|" + "---|" * len(studies)]
     for name in names:
