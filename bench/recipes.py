@@ -96,7 +96,6 @@ SUBJECTS = (
 STUDIES = (
     ("refunds", "structure", REFUNDS, ("kinds=digits,shuffle,other-item", "doses=1")),
     ("refunds", "sample-efficiency", REFUNDS, ("sizes=400,2000",)),
-    ("svamp", "samplers", SVAMP, ("budget=2", "samplers=diverse,shortest_correct")),
 )
 """Task, study, settings of the training, settings of the study."""
 
