@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from limbeck.cli.calibrate import OPTIONS
 from limbeck.cli.find import find_dataset
@@ -99,23 +99,19 @@ def _promised(policy: Policy) -> list[str]:
 def _as_it_was(workspace: Workspace, card: StudentCard) -> list[str]:
     """The options of `limbeck distill` that train a student with the settings of this one."""
     usual = settle(DistillSettings, workspace, "distill", []).model_dump(mode="json")
-    # A setting of an earlier version may be gone, and one that is None has no word on a command line.
-    kept = {
-        name: value
-        for name, value in card.settings.items()
-        if name in usual and value is not None and value != usual[name]
-    }
     of_recipe = load_recipe(card.recipe).Settings().model_dump(mode="json")
-    differs = {
-        name: value
-        for name, value in card.recipe_settings.items()
-        if name in of_recipe and value is not None and value != of_recipe[name]
-    }
     return [
-        *(part for name, value in kept.items() for part in ("--set", f"{name}={value}")),
-        *(
-            part
-            for name, value in differs.items()
-            for part in ("--recipe-set", f"{card.recipe}.{name}={value}")
-        ),
+        *_options("--set", "", card.settings, usual),
+        *_options("--recipe-set", f"{card.recipe}.", card.recipe_settings, of_recipe),
+    ]
+
+
+def _options(option: str, of: str, had: dict[str, Any], usual: dict[str, Any]) -> list[str]:
+    """`option` for each setting that a student had and that is not the usual one."""
+    # A setting of an earlier version may be gone, and one that is None has no word on a command line.
+    return [
+        part
+        for name, value in had.items()
+        if name in usual and value is not None and value != usual[name]
+        for part in (option, f"{of}{name}={value}")
     ]

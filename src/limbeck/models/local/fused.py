@@ -222,10 +222,9 @@ class FusedRows:
         self._starts = [start + shift for start in self._starts]
         self._at = at
         low = self._low + shift
-        want = (have[2], max(have[4], at + ROOM))
-        if there + rows > have[2]:
-            # By half as many, so that calls that come one by one seldom copy the others.
-            want = (max(there + rows, have[2] * 3 // 2), want[1])
+        # By half as many, so that calls that come one by one seldom copy the others.
+        more = max(there + rows, have[2] * 3 // 2)
+        want = (more if there + rows > have[2] else have[2], max(have[4], at + ROOM))
         if want != (have[2], have[4]):
             self._cache = torch.zeros(*have[:2], want[0], have[3], want[1], have[5])
         if there:
