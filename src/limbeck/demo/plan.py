@@ -84,7 +84,7 @@ _TASKS: dict[Size, dict[str, tuple[str, ...]]] = {
 _CALLS: dict[str, int] = {"refunds": 3200, "ledger": 2600, "routes": 2600}
 _FRESH = 300
 _SETTINGS: dict[str, DistillSettings] = {
-    "refunds": DistillSettings(steps=300, batch=32),
+    "refunds": DistillSettings(steps=400, batch=32),
     "ledger": DistillSettings(steps=320, batch=32, learning_rate=0.01),
     "routes": DistillSettings(steps=320, batch=32, learning_rate=0.01),
 }
