@@ -29,7 +29,7 @@ class ShiftPlan(Noun):
     after: int = 300
     stretch: int = 25
     """Calls between two looks at the promise."""
-    steps: int = 240
+    steps: int = 400
 
     @property
     def calls(self) -> int:
