@@ -37,7 +37,6 @@ ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "bench" / "results" / "recipes.json"
 SINGLE = ("multitask", "think-first", "answer-first", "outline", "socratic", "adaptive")
 """Recipes that need one chain an input."""
-COMMON = SINGLE[:3]
 SEVERAL = ("sampled", "mix")
 """Recipes that differ from think-first only where an input has several chains."""
 
@@ -61,24 +60,17 @@ class Subject:
 FEWER_CHECKS = "evaluate_items=64"
 """Validation decides nothing here, and students that have not learned to stop write for long."""
 REFUNDS = ("steps=200",)
-REAL = ("steps=60", FEWER_CHECKS)
-SVAMP = ("steps=80", FEWER_CHECKS)
-LEDGER = ("steps=160", "learning_rate=0.01", FEWER_CHECKS)
+LEDGER = ("steps=320", "learning_rate=0.01", FEWER_CHECKS)
+ESNLI = ("steps=240", FEWER_CHECKS)
+CQA = ("steps=200", FEWER_CHECKS)
+SVAMP = ("steps=120", FEWER_CHECKS)
 SUBJECTS = (
     Subject("refunds", REFUNDS, SINGLE, "simulated teacher", calls=3200),
-    Subject(
-        "svamp",
-        SVAMP,
-        (*COMMON, *SEVERAL),
-        "GPT-4o and Gemini, several levels of detail",
-        files=(("svamp_multi_teacher/train.jsonl.gz", None, 700),),
-        chains=tuple(f"teacher.{n}.raw" for n in range(4)),
-    ),
-    Subject("ledger", LEDGER, COMMON, "simulated teacher", calls=2600),
+    Subject("ledger", LEDGER, SINGLE, "simulated teacher", calls=2600),
     Subject(
         "esnli",
-        REAL,
-        COMMON,
+        ESNLI,
+        SINGLE,
         "PaLM 540B",
         files=(
             ("esnli_palm/valid.jsonl.gz", None, 5000),
@@ -87,15 +79,25 @@ SUBJECTS = (
     ),
     Subject(
         "cqa",
-        REAL,
-        COMMON,
+        CQA,
+        SINGLE,
         "PaLM 540B",
         files=(("cqa_palm/train.jsonl.gz", None, 5000), ("cqa_palm/test.jsonl.gz", "test", 600)),
+    ),
+    Subject(
+        "svamp",
+        SVAMP,
+        (*SINGLE, *SEVERAL),
+        "GPT-4o and Gemini, several levels of detail",
+        files=(("svamp_multi_teacher/train.jsonl.gz", None, 700),),
+        chains=tuple(f"teacher.{n}.raw" for n in range(4)),
     ),
 )
 STUDIES = (
     ("refunds", "structure", REFUNDS, ("kinds=digits,shuffle,other-item", "doses=1")),
+    ("ledger", "structure", LEDGER, ("kinds=digits,shuffle,other-item", "doses=1")),
     ("refunds", "sample-efficiency", REFUNDS, ("sizes=400,2000",)),
+    ("ledger", "sample-efficiency", LEDGER, ("sizes=400,2000",)),
 )
 """Task, study, settings of the training, settings of the study."""
 

@@ -23,12 +23,12 @@ class DistillSettings(Noun):
     learning_rate: Annotated[float, Field(gt=0)] | None = None
     """Peak learning rate of AdamW; None: 0.006 from scratch, 2e-5 for a pretrained student, and
     ten times that for its adapters."""
-    muon_rate: Annotated[float, Field(gt=0)] = 0.02
+    muon_rate: Annotated[float, Field(gt=0)] = 0.012
     """Peak learning rate of Muon's orthogonalized updates."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.03
     """Share of the steps over which the rates rise from zero."""
-    cooldown: Annotated[float, Field(gt=0, le=1)] = 0.5
+    cooldown: Annotated[float, Field(gt=0, le=1)] = 0.8
     """Share of the steps, at the end, over which the rates fall linearly to a twentieth."""
     clip: Annotated[float, Field(gt=0)] = 1.0
     """Largest norm of the gradient."""

@@ -24,6 +24,26 @@ def test_the_control_is_always_among_the_recipes(arms_of: Arms) -> None:
         arms_of("recipes", recipes=("thinkfirst",))
 
 
+def test_an_arm_may_have_settings_of_its_recipe(arms_of: Arms) -> None:
+    arms = arms_of("recipes", recipes=("multitask+alpha=0.30", "outline+rate=0.5+answer_weight=2"))
+    assert [(arm.recipe, arm.recipe_given) for arm in arms[1:]] == [
+        ("multitask", {"alpha": 0.3}),
+        ("outline", {"rate": 0.5, "answer_weight": 2.0}),
+    ]
+    with pytest.raises(UsageError, match=r"'multitask\+alpha' is no NAME\+KEY=VALUE"):
+        arms_of("recipes", recipes=("multitask+alpha",))
+    with pytest.raises(ConfigError, match=r"'beta'.*known: .*'alpha'"):
+        arms_of("recipes", recipes=("multitask+beta=1",))
+
+
+def test_a_learning_curve_belongs_to_a_recipe_with_its_settings(arms_of: Arms) -> None:
+    two = ("multitask", "multitask+alpha=0.3")
+    arms = arms_of("sample-efficiency", recipes=two, sizes=(20, 40))
+    pairs = load_study("sample-efficiency").pairs(arms)
+    for name in two:
+        assert (f"{name}, 40 inputs", f"{name}, 20 inputs") in pairs
+
+
 def test_where_no_recipe_helps_the_control_is_preferred(
     arms_of: Arms, concluded: Concluded
 ) -> None:

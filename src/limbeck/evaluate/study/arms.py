@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from limbeck.distill.perturb import Perturbation
+from limbeck.distill.recipes.table import load_recipe, recipe_settings
+from limbeck.errors import UsageError
 from limbeck.types import Noun
 
 Pool = Literal["checked", "unchecked", "everything"]
@@ -44,6 +46,23 @@ class StudyArm(Noun):
     panel: str = ""
     series: str = ""
     x: float | None = None
+
+
+def taught(text: str) -> dict[str, Any]:
+    """The `recipe` and `recipe_given` of an arm, from `NAME` or `NAME+KEY=VALUE+KEY=VALUE`.
+
+    Values are kept as the recipe's settings read them, so that `0.5` and `0.50` name the same student.
+    Raises `UsageError` on another shape, `ConfigError` on an unknown recipe, key or value.
+    """
+    name, *written = text.split("+")
+    pairs = [pair.partition("=") for pair in written]
+    if not all(key.strip() and equals for key, equals, _ in pairs):
+        raise UsageError(
+            f"the recipe {text!r} is no NAME+KEY=VALUE; wanted for example multitask+alpha=0.3"
+        )
+    values = {key.strip(): value.strip() for key, _, value in pairs}
+    read = recipe_settings(load_recipe(name), values)
+    return {"recipe": name, "recipe_given": read.model_dump(mode="json", include=set(values))}
 
 
 Pairs = tuple[tuple[str, str], ...]

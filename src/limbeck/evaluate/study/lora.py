@@ -11,9 +11,9 @@ from typing import Annotated
 from pydantic import Field
 
 from limbeck.curate.dataset import Dataset
-from limbeck.distill.recipes.table import CONTROL, load_recipe
+from limbeck.distill.recipes.table import CONTROL
 from limbeck.errors import UsageError
-from limbeck.evaluate.study.arms import Listed, Pairs, StudyArm
+from limbeck.evaluate.study.arms import Listed, Pairs, StudyArm, taught
 from limbeck.evaluate.study.findings import compare_all
 from limbeck.evaluate.study.result import StudyResult
 from limbeck.types import Noun
@@ -32,7 +32,7 @@ def arms(dataset: Dataset, settings: Settings, base: str) -> tuple[StudyArm, ...
     # Not at the top: it loads the tensor library.
     from limbeck.distill.students import PRESETS
 
-    load_recipe(settings.recipe)
+    recipe = taught(settings.recipe)
     if base in PRESETS:
         raise UsageError(
             f"the student {base!r} starts from scratch, and an adapter over weights that nobody trained "
@@ -40,11 +40,11 @@ def arms(dataset: Dataset, settings: Settings, base: str) -> tuple[StudyArm, ...
         )
     return (
         StudyArm(name=CONTROL, recipe=CONTROL),
-        StudyArm(name="all weights", recipe=settings.recipe, against=CONTROL),
+        StudyArm(name="all weights", **recipe, against=CONTROL),
         *(
             StudyArm(
                 name=f"adapters of rank {rank}",
-                recipe=settings.recipe,
+                **recipe,
                 settings={"tune": "lora", "lora_rank": rank},
                 against="all weights",
             )

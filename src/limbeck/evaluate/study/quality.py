@@ -9,9 +9,8 @@ Ye et al. 2025, arXiv 2502.03387; Muennighoff et al. 2025, arXiv 2501.19393).
 from __future__ import annotations
 
 from limbeck.curate.dataset import Dataset
-from limbeck.distill.recipes.table import load_recipe
 from limbeck.errors import DatasetError
-from limbeck.evaluate.study.arms import Cut, Pairs, StudyArm
+from limbeck.evaluate.study.arms import Cut, Pairs, StudyArm, taught
 from limbeck.evaluate.study.data import dropped_for_quality
 from limbeck.evaluate.study.findings import compare_all, compared
 from limbeck.evaluate.study.result import StudyResult
@@ -27,7 +26,7 @@ class Settings(Noun):
 
 
 def arms(dataset: Dataset, settings: Settings, base: str) -> tuple[StudyArm, ...]:
-    load_recipe(settings.recipe)
+    recipe = taught(settings.recipe)
     kept = dataset.rows("train")["input"].n_unique()
     dropped = dropped_for_quality(dataset).height
     if dropped < FEWEST:
@@ -45,7 +44,7 @@ def arms(dataset: Dataset, settings: Settings, base: str) -> tuple[StudyArm, ...
     return tuple(
         StudyArm(
             name=name,
-            recipe=settings.recipe,
+            **recipe,
             cut=cut,
             against=None if name == checked else checked,
         )

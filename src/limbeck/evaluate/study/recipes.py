@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from limbeck.curate.dataset import Dataset
-from limbeck.distill.recipes.table import CONTROL, load_recipe
-from limbeck.evaluate.study.arms import Listed, Pairs, StudyArm
+from limbeck.distill.recipes.table import CONTROL
+from limbeck.evaluate.study.arms import Listed, Pairs, StudyArm, taught
 from limbeck.evaluate.study.findings import compare_all
 from limbeck.evaluate.study.result import StudyResult
 from limbeck.types import Noun
@@ -21,15 +21,14 @@ X = None
 
 class Settings(Noun):
     recipes: Annotated[tuple[str, ...], Listed] = ("multitask", "think-first", "answer-first")
-    """The recipes that are compared; the control is always among them."""
+    """The recipes that are compared, each as `NAME` or `NAME+KEY=VALUE`; the control is always among
+    them."""
 
 
 def arms(dataset: Dataset, settings: Settings, base: str) -> tuple[StudyArm, ...]:
     names = dict.fromkeys([CONTROL, *settings.recipes])
-    for name in names:
-        load_recipe(name)
     return tuple(
-        StudyArm(name=name, recipe=name, against=None if name == CONTROL else CONTROL)
+        StudyArm(name=name, **taught(name), against=None if name == CONTROL else CONTROL)
         for name in names
     )
 

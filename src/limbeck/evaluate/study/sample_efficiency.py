@@ -12,9 +12,9 @@ from typing import Annotated
 from pydantic import Field
 
 from limbeck.curate.dataset import Dataset
-from limbeck.distill.recipes.table import CONTROL, load_recipe
+from limbeck.distill.recipes.table import CONTROL
 from limbeck.errors import UsageError
-from limbeck.evaluate.study.arms import Cut, Listed, Pairs, StudyArm
+from limbeck.evaluate.study.arms import Cut, Listed, Pairs, StudyArm, taught
 from limbeck.evaluate.study.findings import compare_all, level, points
 from limbeck.evaluate.study.result import ArmResult, StudyResult
 from limbeck.types import Noun
@@ -28,7 +28,7 @@ FEWEST = 16
 
 class Settings(Noun):
     recipes: Annotated[tuple[str, ...], Listed] = ("think-first",)
-    """The recipes beside the control."""
+    """The recipes beside the control, each as `NAME` or `NAME+KEY=VALUE`."""
     sizes: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Listed] = ()
     """Numbers of inputs; empty: all of them, a half, a quarter and an eighth."""
 
@@ -45,12 +45,10 @@ def arms(dataset: Dataset, settings: Settings, base: str) -> tuple[StudyArm, ...
             "--with sizes=..., or curate more traces"
         )
     names = list(dict.fromkeys([CONTROL, *settings.recipes]))
-    for name in names:
-        load_recipe(name)
     return tuple(
         StudyArm(
             name=_name(name, size),
-            recipe=name,
+            **taught(name),
             cut=Cut(inputs=size),
             against=None if name == CONTROL else _name(CONTROL, size),
             series=name,
@@ -70,8 +68,8 @@ def pairs(arms: tuple[StudyArm, ...]) -> Pairs:
     top = max(arm.x or 0 for arm in arms)
     full = next(arm.name for arm in arms if arm.recipe == CONTROL and arm.x == top)
     found = [(arm.name, full) for arm in arms if arm.recipe != CONTROL]
-    for recipe in dict.fromkeys(arm.recipe for arm in arms):
-        *_, before, last = sorted((a for a in arms if a.recipe == recipe), key=lambda a: a.x or 0)
+    for series in dict.fromkeys(arm.series for arm in arms):
+        *_, before, last = sorted((a for a in arms if a.series == series), key=lambda a: a.x or 0)
         found.append((last.name, before.name))
     return tuple(found)
 

@@ -13,9 +13,9 @@ from pydantic import Field
 
 from limbeck.curate.dataset import Dataset
 from limbeck.distill.perturb import Kind, Perturbation
-from limbeck.distill.recipes.table import CONTROL, load_recipe
+from limbeck.distill.recipes.table import CONTROL
 from limbeck.errors import DatasetError, UsageError
-from limbeck.evaluate.study.arms import Listed, Pairs, StudyArm
+from limbeck.evaluate.study.arms import Listed, Pairs, StudyArm, taught
 from limbeck.evaluate.study.findings import LEVEL, compared, points
 from limbeck.evaluate.study.result import ArmResult, StudyResult
 from limbeck.types import Noun
@@ -34,21 +34,19 @@ class Settings(Noun):
 
 
 def arms(dataset: Dataset, settings: Settings, base: str) -> tuple[StudyArm, ...]:
-    load_recipe(settings.recipe)
-    if settings.recipe == CONTROL:
+    recipe = taught(settings.recipe)
+    if recipe["recipe"] == CONTROL:
         raise UsageError("the control learns from no chain, so none can be spoiled; name a recipe")
     if not dataset.rows("train")["rationale"].drop_nulls().len():
         raise DatasetError(
             f"the dataset {dataset.path.name!r} has no chain to spoil; ask for rationales with: "
             "limbeck elicit --task TASK"
         )
-    clean = StudyArm(
-        name=settings.recipe, recipe=settings.recipe, against=CONTROL, series="clean", x=0.0
-    )
+    clean = StudyArm(name=settings.recipe, **recipe, against=CONTROL, series="clean", x=0.0)
     spoiled = [
         StudyArm(
             name=_name(kind, dose),
-            recipe=settings.recipe,
+            **recipe,
             perturbation=Perturbation(kind=kind, dose=dose),
             against=clean.name,
             panel=kind,
