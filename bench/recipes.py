@@ -100,6 +100,8 @@ STUDIES = (
     ("ledger", "sample-efficiency", LEDGER, ("sizes=400,2000",)),
 )
 """Task, study, settings of the training, settings of the study."""
+ELDER = ("steps=600", "seed=7")
+"""Of the student that teaches `on-policy`: trained three times as long, on the same data."""
 
 
 def main() -> int:
@@ -117,12 +119,15 @@ def main() -> int:
     ]
     named = {subject.name: subject for subject in SUBJECTS}
     wanted += [(named[task], study, settings, arms) for task, study, settings, arms in STUDIES]
+    wanted.append((named["refunds"], "several", REFUNDS, ()))
     for subject, study, settings, arms in wanted:
         key = subject.name if study == "recipes" else f"{subject.name}:{study}"
         if given.only and key not in given.only:
             continue
         fill(workspace, subject, given.data)
         began = time.monotonic()
+        if study == "several":
+            study, arms = "recipes", (f"recipes=bootstrap,on-policy+teacher={elder(workspace)}",)
         args = [study, "--task", subject.name, "--jobs", given.jobs]
         args += [part for one in settings for part in ("--set", one)]
         args += [part for one in arms for part in ("--with", one)]
@@ -165,6 +170,13 @@ def fill(workspace: Workspace, subject: Subject, data: Path | None) -> None:
                     *(("--map", "id=") if len(subject.chains) > 1 else ()),
                 )
     limbeck_says(workspace, "curate", "--task", subject.name)
+
+
+def elder(workspace: Workspace) -> str:
+    """The teacher of `on-policy`, as a path from the workspace."""
+    settings = [part for one in ELDER for part in ("--set", one)]
+    made = limbeck_says(workspace, "distill", "refunds", "--recipe", "think-first", *settings)
+    return str(Path(made["students"][0]["folder"]).relative_to(workspace.root))
 
 
 def simulated(name: str, n: int) -> list[str]:
@@ -237,6 +249,10 @@ def table(result: dict[str, Any]) -> str:
     """Markdown: a row a recipe, a column a task; the difference to the control where it is seen."""
     there = result["studies"]
     studies = {one.name: there[one.name] for one in SUBJECTS if one.name in there}
+    for name, one in studies.items():
+        own = {arm["name"] for arm in one["arms"]}
+        more = there.get(f"{name}:several", {"arms": []})["arms"]
+        studies[name] = one | {"arms": one["arms"] + [a for a in more if a["name"] not in own]}
     names = list(dict.fromkeys(arm["name"] for one in studies.values() for arm in one["arms"]))
     lines = ["| | " + " | ".join(studies) + " |", "|---|" + "---|" * len(studies)]
     for name in names:
@@ -244,7 +260,7 @@ def table(result: dict[str, Any]) -> str:
         for one in studies.values():
             arm = next((arm for arm in one["arms"] if arm["name"] == name), None)
             cells.append(_cell(arm) if arm else "")
-        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
+        lines.append(f"| `{name.partition('+')[0]}` | " + " | ".join(cells) + " |")
     for key, title in (("teacher", "teacher"), ("majority", "commonest answer")):
         cells = [f"{one[key]:.1%}" if one[key] else "" for one in studies.values()]
         lines.append(f"| {title} | " + " | ".join(cells) + " |")

@@ -1,6 +1,6 @@
 """How fast students are trained: ours, TRL, the scheme of Distilling Step-by-Step, a loop by hand.
 
-    python bench/training.py [--rounds 3] [--seconds 3] [--peers ours,plain] [--accuracy] [--json]
+    python bench/training.py [--rounds 3] [--seconds 3] [--peers ours,plain] [--json]
 
 The same model (4 layers of 256), the same prompts and targets, the same number of targets a step, the
 same precision (bfloat16 where the processor has it, else float32), the same threads and the same
@@ -10,8 +10,7 @@ an order that changes; the first round is thrown away and ratios are taken withi
 or busy machine fewer rounds are run, so that it ends within `--minutes`. What is counted is supervised
 target tokens a second: what a student learns from, not what was computed for it.
 
-`--accuracy` adds how long a nano student takes on `refunds` until 95 % of its answers on validation
-are verified, for three seeds. The first run installs TRL into ~/.cache/limbeck-bench.
+The first run installs TRL into ~/.cache/limbeck-bench.
 """
 
 from __future__ import annotations
@@ -34,8 +33,9 @@ from rich.console import Console
 from rich.table import Table
 
 import limbeck
+from limbeck.distill.allocator import find_allocator
 from pace.compare import Ratio, Turn, rates, ratios
-from pace.peers import TRL, Peer, PeerFailedError, find_allocator
+from pace.peers import TRL, Peer, PeerFailedError
 from pace.work import Cell, Order, Shape, dtype
 from traffic.machine import machine
 
@@ -69,33 +69,22 @@ def main() -> None:
         "seconds_per_turn": given.seconds,
         "ratios": [ratio.model_dump() for ratio in found],
         "target_tokens_per_second": rates(turns),
-        "time_to_accuracy": [],
         "skipped": skipped,
         "turns": [turn.model_dump() for turn in turns],
     }
     whole = set(given.peers) == set(PEERS) and not given.only
     out = given.out or (RESULTS / "training.json" if whole else None)
-    _keep(result, out)
-    reached = []
-    if given.accuracy:
-        with progress.status("refunds") as status:
-            reached = result["time_to_accuracy"] = _accuracy(status)
-        _keep(result, out)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     if given.json:
         print(json.dumps(result, indent=1))
         return
-    _show(turns, found, reached)
+    _show(turns, found)
     for one in skipped:
         print(f"{one['peer']} was not measured: {one['reason']}")
     if out is not None:
         print(out)
-
-
-def _keep(result: dict[str, Any], out: Path | None) -> None:
-    """Writes what is known so far: what follows the rounds takes minutes and may be interrupted."""
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 def _options() -> argparse.ArgumentParser:
@@ -110,7 +99,6 @@ def _options() -> argparse.ArgumentParser:
     options.add_argument("--peers", type=_listed, default=PEERS, help=f"some of {','.join(PEERS)}")
     names = [cell.name.replace(" ", "") for cell in CELLS]
     options.add_argument("--only", type=_listed, default=[], help=f"some of {','.join(names)}")
-    options.add_argument("--accuracy", action="store_true", help="also time to 95 %% on refunds")
     options.add_argument("--json", action="store_true", help="print the result as JSON")
     options.add_argument("--out", type=Path, help="where the result is kept")
     return options
@@ -158,16 +146,6 @@ def _measure(
     return turns, skipped
 
 
-def _accuracy(status: Any) -> list[dict[str, Any]]:
-    from pace.accuracy import reach
-
-    found = []
-    for seed in range(3):
-        status.update(f"refunds to 95 %, seed {seed}")
-        found.append(reach(0.95, seed).model_dump())
-    return found
-
-
 def _versions() -> dict[str, str]:
     names = ("torch", "transformers", "accelerate")
     return {
@@ -178,7 +156,7 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _show(turns: list[Turn], found: list[Ratio], reached: list[dict[str, Any]]) -> None:
+def _show(turns: list[Turn], found: list[Ratio]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120)
     table = Table("targets x prompt", "contestant", "tokens/s", "least to most")
     for cell, peers in rates(turns).items():
@@ -193,8 +171,6 @@ def _show(turns: list[Turn], found: list[Ratio], reached: list[dict[str, Any]]) 
             one.cell, one.peer, f"{one.median:.2f}", f"{one.least:.2f} to {one.most:.2f}", goal
         )
     console.print(table)
-    for run in reached:
-        console.print(f"refunds to {run['target']:.0%}, seed {run['seed']}: {run['seconds']} s")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from limbeck.capture.sandbox.tasks import load, render
@@ -48,22 +49,37 @@ def refunds(folder: Path, calls: int) -> Dataset:
     return read_dataset(curate(traces, truths, task, folder).path)
 
 
-def reach(target: float, seed: int, *, calls: int = 3000, recipe: str = "think-first") -> Reached:
-    """Trains until validation says `target`, checking every 50 steps."""
-    settings = DistillSettings(steps=600, seed=seed, evaluate_every=50, evaluate_items=256)
+class Wanted(Noun):
+    """Up to where a student is trained: to `target` on validation, for `steps` steps at most."""
+
+    seed: int
+    target: float
+    steps: int
+    calls: int = 3000
+    recipe: str = "think-first"
+
+
+def reach(
+    wanted: Wanted, report: Callable[[str], None], should_stop: Callable[[], bool], threads: int
+) -> Reached:
+    """A job of `side_by_side`: trains until validation says the target, checking every 25 steps."""
+    seed, target = wanted.seed, wanted.target
+    settings = DistillSettings(
+        steps=wanted.steps, seed=seed, threads=threads, evaluate_every=25, evaluate_items=256
+    )
     with tempfile.TemporaryDirectory() as made:
-        dataset = refunds(Path(made) / "data", calls)
+        dataset = refunds(Path(made) / "data", wanted.calls)
         seen: list[Progress] = []
         began = time.monotonic()
         # Being stopped is how it ends where the target is reached before the last step.
         with contextlib.suppress(Interrupted):
             distill(
                 dataset,
-                recipe,
+                wanted.recipe,
                 Path(made) / "students",
                 settings=settings,
                 watch=seen.append,
-                should_stop=lambda: (seen[-1].accuracy or 0.0) >= target,
+                should_stop=lambda: should_stop() or (seen[-1].accuracy or 0.0) >= target,
             )
         seconds = time.monotonic() - began
     last = seen[-1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import os
 import subprocess
 import sys
@@ -72,19 +71,6 @@ class Peer:
                 f"PYTHONPATH=bench python -m pace.worker {self.name} '{{}}'"
             )
         return Pace.model_validate_json(line)
-
-
-def find_allocator() -> Path | None:
-    """tcmalloc or jemalloc, where one is installed: by itself it makes training a sixth to a half faster,
-    so all contestants get it or none."""
-    for name in ("tcmalloc_minimal", "tcmalloc", "jemalloc"):
-        found = ctypes.util.find_library(name)
-        if found is None:
-            continue
-        for folder in ("/lib", "/usr/lib", "/usr/lib64", "/usr/local/lib"):
-            for path in sorted(Path(folder).glob(f"**/{found}")):
-                return path
-    return None
 
 
 def with_trl() -> Path:

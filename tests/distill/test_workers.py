@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pickle
 import select
 import signal
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from limbeck.distill.allocator import find_allocator
 from limbeck.distill.workers import side_by_side
 from limbeck.errors import Interrupted, LimbeckError, MissingExtraError, TrainingError
 
@@ -20,6 +22,9 @@ from limbeck.errors import Interrupted, MissingExtraError, TrainingError
 def double(argument, report, should_stop, threads):
     report(("began", argument))
     return argument * 2, threads
+
+def preload(argument, report, should_stop, threads):
+    return os.environ.get("LD_PRELOAD")
 
 def choosy(argument, report, should_stop, threads):
     if argument == "fails":
@@ -133,3 +138,29 @@ def test_errors_travel_between_processes() -> None:
     assert (error.module, error.extra) == ("torch", "train")
     assert str(error) == str(MissingExtraError("torch", "train"))
     assert type(pickle.loads(pickle.dumps(Interrupted("x")))) is Interrupted
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="LD_PRELOAD is Linux's")
+@pytest.mark.parametrize(
+    ("own", "wanted"),
+    [(None, "/lib/liballocator.so"), ("", None), ("/lib/mine.so", "/lib/mine.so")],
+)
+def test_workers_get_the_allocator_unless_the_user_chose_one(
+    module: str, monkeypatch: pytest.MonkeyPatch, own: str | None, wanted: str | None
+) -> None:
+    # The loader only warns of a library that is not there.
+    monkeypatch.setattr(
+        "limbeck.distill.allocator.find_allocator", lambda: Path("/lib/liballocator.so")
+    )
+    if own is None:
+        monkeypatch.delenv("LD_PRELOAD", raising=False)
+    else:
+        monkeypatch.setenv("LD_PRELOAD", own)
+    found = side_by_side(job(module, "preload"), [1], jobs=1)  # type: ignore[arg-type]
+    assert found == [wanted or own]
+    assert os.environ.get("LD_PRELOAD") == own
+
+
+def test_an_allocator_is_a_library_that_is_there_or_none() -> None:
+    found = find_allocator()
+    assert found is None or found.is_file()

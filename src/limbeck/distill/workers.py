@@ -18,6 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.synchronize import Event
 from typing import Any
 
+from limbeck.distill.allocator import preloaded
 from limbeck.errors import Interrupted, LimbeckError
 
 Job = Callable[..., Any]
@@ -53,7 +54,7 @@ def side_by_side(
     pool = ProcessPoolExecutor(
         jobs, mp_context=context, initializer=_begin, initargs=(events, stop, threads)
     )
-    with pool, _stopping(stop) as interrupted:
+    with preloaded(), pool, _stopping(stop) as interrupted:
         futures: dict[Future[Any], int] = {
             pool.submit(_call, job, index, argument): index
             for index, argument in enumerate(arguments)
