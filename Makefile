@@ -10,7 +10,7 @@ WORKERS ?= -n auto --dist worksteal
 .PHONY: help demo quick test test-all check format bench docs clean python
 
 help:
-	@echo "make demo      the whole loop, offline, on simulated tasks (six to ten minutes on two cores)"
+	@echo "make demo      the whole loop, offline, on simulated tasks (about ten minutes on two cores)"
 	@echo "make quick     the same on one small task (about a minute)"
 	@echo "make test      the tests"
 	@echo "make test-all  the tests and the slow suites"

@@ -26,7 +26,7 @@ _GENTLER: dict[str, Any] = {
     "muon_rate": 0.012,
     "threads": 1,
 }
-"""Two thirds of the rates of a student from scratch: it knows most of the task already. A student as small
+"""Gentler than a student from scratch, for it knows most of the task already. A student as small
 as this gains little from a second thread, and loses much where the cores have other work."""
 
 
