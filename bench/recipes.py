@@ -3,10 +3,10 @@
 Makes a workspace, fills it with simulated calls (refunds, ledger) and with real completions of large
 teachers (e-SNLI, CommonsenseQA, SVAMP; only with --data), curates, and runs `limbeck study` on each. Every
 number is from the study's own JSON: accuracy over three seeds, the paired difference to the label-only
-control, and its interval. Students take few steps, so that a whole run ends within two hours. It then
-runs the studies of `STUDIES`, whose pages docs/ shows.
+control, and its interval. It then runs the studies of `STUDIES`, and the recipes that take several trainings on
+`refunds`. docs/results.md shows what came of it.
 
-    python bench/recipes.py --data FOLDER    hours on two cores; goes on where it was stopped
+    python bench/recipes.py --data FOLDER    three hours on two cores; goes on where it was stopped
     python bench/recipes.py --only refunds   one task
 
 Writes bench/results/recipes.json after every study and prints the table of docs/results.md.
